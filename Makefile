@@ -1,0 +1,87 @@
+# Every target makes the environment it needs from a lock file with hashes; the second time that costs nothing.
+# VOXPROOF_HOST and VOXPROOF_PORT, from the environment or as `make run VOXPROOF_PORT=9000`, move the server.
+
+PYTHON ?= python3
+PIP_INSTALL = -m pip install -qq --disable-pip-version-check
+# Wheels only: building from source would fetch build tools that no lock pins.
+FROM_LOCK = --require-hashes --only-binary :all: -r
+# The checkout itself, editable; hatchling is in every lock, so this needs no network.
+CHECKOUT = --no-index --no-deps --no-build-isolation -e .
+UV_VERSION = 0.13.8
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint pytest bench browser lock test-lab clean .venv .venv-lab
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/.run ## start the server; VOXPROOF_HOST and VOXPROOF_PORT move it
+	@exec .venv/bin/voxproof serve
+
+test: lint browser pytest ## everything that must pass: ruff, mypy --strict, pytest; ends with what was skipped and why
+
+lint: .venv/.dev ## ruff and mypy --strict
+	.venv/bin/ruff check .
+	.venv/bin/mypy --strict app
+
+pytest: .venv/.dev
+	.venv/bin/python -m pytest
+
+bench: .venv/.dev ## measure speed: streams, latency, cost for one second of audio
+	.venv/bin/python -m bench
+
+test-lab: .venv-lab/.lab ## the lab's tests, with torch, in an environment of their own
+	.venv-lab/bin/python -m pytest tests/lab
+
+lock: .venv-lock/.lock ## write the lock files anew from pyproject.toml; UPGRADE=1 takes newer versions
+	@set -e; compile() { echo "lock $$*"; .venv-lock/bin/uv pip compile -q pyproject.toml --group build "$$@"; }; \
+	compile --all-extras $(if $(UPGRADE),--upgrade) -o requirements-lab.lock; \
+	compile --extra dev $(if $(UPGRADE),--upgrade) -c requirements-lab.lock -o requirements.lock; \
+	compile $(if $(UPGRADE),--upgrade) -c requirements-lab.lock -o requirements-run.lock
+
+clean: ## remove the environments, caches and build results
+	rm -rf .venv .venv-lab .venv-lock build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find app voxproof bench tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# The browser tests drive the system's Chromium. Never fails: without it those tests skip and say so.
+browser:
+	@if [ -x /usr/bin/chromium ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing Chromium for the browser tests"; \
+		( export DEBIAN_FRONTEND=noninteractive; \
+		  timeout 300 sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium' ) >/dev/null 2>&1 \
+		|| echo "Chromium could not be installed: the browser tests will be skipped"; \
+	else echo "no /usr/bin/chromium and no rights to install it: the browser tests will be skipped"; fi
+
+.venv: .venv/.dev
+.venv-lab: .venv-lab/.lab
+
+# `make test` after `make run` adds the tools to the same environment: both locks come from one resolution.
+.venv/.run: requirements-run.lock pyproject.toml | .venv/bin/python
+	.venv/bin/python $(PIP_INSTALL) $(FROM_LOCK) requirements-run.lock
+	@.venv/bin/python $(PIP_INSTALL) $(CHECKOUT)
+	@touch $@
+
+.venv/.dev: requirements.lock pyproject.toml | .venv/bin/python
+	.venv/bin/python $(PIP_INSTALL) $(FROM_LOCK) requirements.lock
+	@.venv/bin/python $(PIP_INSTALL) $(CHECKOUT)
+	@touch .venv/.run $@
+
+.venv-lab/.lab: requirements-lab.lock requirements-torch.lock pyproject.toml | .venv-lab/bin/python
+	.venv-lab/bin/python $(PIP_INSTALL) $(FROM_LOCK) requirements-lab.lock
+	.venv-lab/bin/python $(PIP_INSTALL) -r requirements-torch.lock
+	@.venv-lab/bin/python $(PIP_INSTALL) $(CHECKOUT)
+	@touch $@
+
+.venv-lock/.lock: Makefile | .venv-lock/bin/python
+	.venv-lock/bin/python $(PIP_INSTALL) uv==$(UV_VERSION)
+	@touch $@
+
+.venv/bin/python .venv-lab/bin/python .venv-lock/bin/python: %/bin/python:
+	@command -v $(PYTHON) >/dev/null \
+	|| { echo "$(PYTHON) was not found: install Python 3.11 or newer (Debian: apt-get install python3 python3-venv)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	|| { echo "Voxproof needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V). Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	|| { echo "$(PYTHON) cannot make environments: install its venv package (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@$(PYTHON) -m venv $* || { rm -rf $*; exit 1; }
