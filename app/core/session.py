@@ -1,0 +1,309 @@
+"""The state machine of one stream: bytes and messages in, windows to score and messages out. No I/O, no clock; every transport drives it.
+
+    session.receive_text(text) / receive_bytes(data) / stop()       what the client sent
+    for window in session.windows(limit): session.scored(window, scorer(window))
+    for message in session.messages(): send(wire.encode(message))
+
+Windows may be scored late, in batches, on any thread; results may come in any order, messages leave in media order all the same.
+A client's mistake becomes an `error` message and the session goes on; the twentieth, or a fatal one, sets `failure` and ends it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from app.core import wire
+from app.core.b64 import decode_base64
+from app.core.errors import NonFiniteAudio, NotReady, Overrun, PeerError, SessionTooLong, TooManyErrors, VoxproofError
+from app.core.intake import Intake
+from app.core.messages import Ack, Done, Error, Finalized, Limits, Message, Ready, Resumed, Updated, Warning
+from app.core.quality import Quality, measure
+from app.core.terms import Model, Terms
+from app.core.track import Track, conclude_all
+from app.core.windows import Scored, Span, Window
+
+REPLAY_MESSAGES = 2048  # kept for a resume: minutes of messages, against a resume window of one
+EXPIRING_MS = 60_000  # how long before its end a session hears of it
+
+
+@dataclass
+class _Step:
+    """Something that happens in media order: a window waiting for its score, or (window None) a command whose turn comes."""
+
+    config: wire.Config
+    window: Window | None = None
+    quality: Quality | None = None
+    scored: Scored | None = None
+    command: wire.Finalize | wire.Update | _End | None = None
+    as_of_ms: int = 0
+
+
+@dataclass(frozen=True)
+class _End:
+    failure: VoxproofError | None = None
+
+
+class Session:
+    """Raises BadConfig or FormatUnknown when `start` cannot be honoured; afterwards only `failure` tells of an end that was not asked for."""
+
+    def __init__(
+        self, session_id: str, resume_token: str, model: Model, limits: Limits, start: wire.Start, *, max_bad_messages: int = 20
+    ) -> None:
+        self._terms = terms = Terms(model, start)
+        audio = terms.audio
+        self.id, self.resume_token = session_id, resume_token
+        self.failure: VoxproofError | None = None
+        self.closed = False
+        self._limits = limits
+        self.intake: Intake[wire.Finalize | wire.Update | _End] = Intake(
+            audio.encoding, audio.sample_rate, audio.channels, terms.config.channel_mode, terms.layout
+        )
+        pooling = model.pool_windows, model.hysteresis_hops
+        self._tracks = [Track(c, terms.label(c), terms.layout.memory(), *pooling) for c in range(self.intake.tracks)]
+        self._steps: deque[_Step] = deque()
+        self._out: list[Message] = []
+        self._said: deque[Message] = deque(maxlen=REPLAY_MESSAGES)
+        self._seq = self._bad = self._bytes = self._pieces = self._acked_s = self._processed = 0
+        self._max_bad, self._max_frames = max_bad_messages, limits.max_session_seconds * audio.sample_rate
+        self._stopping = self._expiring_said = False
+        self._greet(start)
+
+    # --- in -------------------------------------------------------------------------------------------------
+
+    def receive_text(self, text: str) -> None:
+        """One text message of the client, of any kind but a resume."""
+        try:
+            message = wire.parse(text)
+            if isinstance(message, wire.Stop):
+                self.stop()
+            elif isinstance(message, wire.AudioData):
+                self.receive_bytes(decode_base64(message.data, field="data"))
+            elif isinstance(message, wire.Start):
+                raise NotReady("The session has started already.")
+            elif not isinstance(message, wire.Keepalive):
+                self._order(message)
+        except PeerError as exc:
+            self.complain(exc)
+
+    def receive_bytes(self, data: bytes) -> None:
+        """Raw audio in the format of `start`, any number of bytes."""
+        if self.closed:
+            return
+        if self._stopping:
+            self.complain(NotReady("Audio came after stop; it is not used."))
+            return
+        self._bytes += len(data)
+        self._pieces += 1
+        fitting = self.intake.room(data, self._max_frames)
+        if self.intake.push(fitting):
+            self.complain(NonFiniteAudio())
+        if len(fitting) < len(data):
+            self._stopping = True
+            self.intake.order(_End(SessionTooLong(f"A session carries at most {self._limits.max_session_seconds} s of audio; start a new one.")))
+        self._expiring()
+        self._overflow()
+        received_s = self.received_ms // 1000
+        if received_s > self._acked_s:
+            self._acked_s = received_s
+            self._say(self._ack())
+
+    def stop(self) -> None:
+        """The client's end of the stream. Asking twice is harmless."""
+        if not self._stopping and not self.closed:
+            self._stopping = True
+            self.intake.order(_End())
+
+    def fail(self, failure: VoxproofError) -> None:
+        """Ends the session now, with an error message; audio not scored yet is given up."""
+        if not self.closed:
+            self.failure, self.closed = failure, True
+            self._steps.clear()
+            self._say(Error.of(failure, fatal=True))
+
+    def warn(self, warning: Warning) -> None:
+        """A warning from outside (decoding, lag) takes its place among the messages."""
+        self._say(warning)
+
+    # --- windows --------------------------------------------------------------------------------------------
+
+    def windows(self, limit: int = 8) -> list[Window]:
+        """The next windows to score, about `limit` of them at most; each is handed out once. Empty: more audio is needed first."""
+        out: list[Window] = []
+        while len(out) < limit and not self.closed:
+            span = self.intake.next_span()
+            if span is not None:
+                out += self._open(span)
+                continue
+            taken = self.intake.take()
+            if taken is False:
+                break
+            if isinstance(taken, _End):
+                out += self._open_tail()
+            if taken is not True:
+                if isinstance(taken, wire.Finalize):
+                    span = self.intake.rest_span(at_end=False)
+                    out += self._open(span, interim=True) if span else []
+                if isinstance(taken, wire.Update):
+                    self._terms.update(taken.config)
+                self._steps.append(_Step(self._terms.config, command=taken, as_of_ms=self.intake.model_ms(self.intake.ring.end)))
+        self._advance()
+        return out
+
+    def scored(self, window: Window, scored: Scored) -> None:
+        """The scorer's answer for a window handed out earlier."""
+        for step in self._steps:
+            if step.window is window:
+                step.scored = scored
+                break
+        self._advance()
+
+    def messages(self) -> list[Message]:
+        """What is to be sent now, in order, once."""
+        out, self._out = self._out, []
+        return out
+
+    # --- resume ---------------------------------------------------------------------------------------------
+
+    def rejoin(self, last_seq: int) -> None:
+        """A new connection takes the session over: `ready` again (as message 1), then everything said after `last_seq`."""
+        ready = self._ready.model_copy(update={"resume": Resumed(accepted=True, continue_from_ms=self.intake.rejoin())})
+        self._out = [ready, *(m for m in self._said if m.seq > max(1, last_seq))]
+
+
+    @property
+    def received_ms(self) -> int:
+        return self.intake.ms(self.intake.received_frames)
+
+    @property
+    def processed_ms(self) -> int:
+        """Media time up to which every window has been scored and answered."""
+        return self.intake.model_ms(self._processed)
+
+    @property
+    def buffered_ms(self) -> int:
+        return max(0, self.received_ms - self.processed_ms)
+
+    @property
+    def full(self) -> bool:
+        """Whether more audio should wait outside (the buffer's limit is reached)."""
+        return self.intake.waiting_frames >= self._limits.max_buffer_seconds * self.intake.rate
+
+    @property
+    def idle(self) -> bool:
+        """Whether every window handed out so far has been answered."""
+        return not self._steps
+
+    def _greet(self, start: wire.Start) -> None:
+        unknown, terms = start.unknown(), self._terms
+        self._ready = Ready(
+            session_id=self.id, resume_token=self.resume_token, protocol=wire.PROTOCOL, model=terms.info, audio=terms.applied_audio(),
+            config=terms.applied_config(terms.config), limits=self._limits, unknown_fields=unknown,
+        )  # fmt: skip
+        self._say(self._ready)
+        if unknown:
+            self._say(Warning(code="unknown_field", message="Not understood and ignored: " + ", ".join(unknown)[:400] + "."))
+
+    def _order(self, message: wire.Finalize | wire.Update) -> None:
+        if self._stopping:
+            raise NotReady("The session is ending.")
+        if isinstance(message, wire.Update):
+            self._terms.check_update(message.config)
+        self.intake.order(message)
+
+    def _open(self, span: Span, *, interim: bool = False) -> list[Window]:
+        windows = []
+        for track in self._tracks:
+            window = Window(track.channel, span, self.intake.ring.read(track.channel, span.read_from, span.read_to), track.memory, interim)
+            newest = self.intake.ring.read(track.channel, span.since, span.end)
+            bandwidth = self._terms.config.detail == "full" or track.wants_bandwidth
+            quality = measure(newest, self.intake.layout.rate, bandwidth=bandwidth)
+            self._steps.append(_Step(self._terms.config, window, quality))
+            windows.append(window)
+        return windows
+
+    def _open_tail(self) -> list[Window]:
+        self.intake.flush()
+        windows: list[Window] = []
+        while span := self.intake.next_span() or self.intake.rest_span(at_end=True):
+            windows += self._open(span)
+        return windows
+
+    def _advance(self) -> None:
+        while self._steps and (self._steps[0].window is None or self._steps[0].scored is not None):
+            step = self._steps.popleft()
+            if step.window is not None:
+                self._hear(step, step.window)
+            elif isinstance(step.command, wire.Finalize):
+                done = Finalized(as_of_ms=step.as_of_ms)
+                if step.command.id is not None:
+                    done.id = step.command.id
+                self._say(done)
+            elif isinstance(step.command, wire.Update):
+                self._say(Updated(config=self._terms.applied_config(step.config)))
+            elif isinstance(step.command, _End):
+                self._finish(step.config, step.command.failure)
+
+    def _hear(self, step: _Step, window: Window) -> None:
+        assert step.scored is not None and step.quality is not None
+        track, span = self._tracks[window.channel], window.span
+        # The resampler may round the last sample up; media time never passes the audio's own end.
+        start_ms, end_ms = self.intake.model_ms(span.start), min(self.intake.model_ms(span.end), self.received_ms)
+        point = self._terms.point(step.config)
+        if window.interim:
+            self._say(track.look(span, start_ms, end_ms, step.scored, step.quality, step.config, point))
+            return
+        for message in track.hear(span, start_ms, end_ms, step.scored, step.quality, step.config, point):
+            self._say(message)
+        if window.channel == len(self._tracks) - 1:
+            self._processed = span.end
+
+    def _finish(self, config: wire.Config, failure: VoxproofError | None) -> None:
+        if failure is not None:
+            self.failure = failure
+            self._say(Error.of(failure, fatal=True))
+        top, channels, ranges = conclude_all(self._tracks, self._terms.point(config), self.received_ms)
+        done = Done(
+            session_id=self.id, duration_ms=self.received_ms, speech_ms=top.speech_ms, verdict=top.verdict, score=top.score, llr=top.llr,
+            channels=channels, spoof_ranges=ranges, segments_total=sum(c.segments.total for c in channels),
+            dropped_ms=self.intake.ms(self.intake.dropped_frames), model=self._terms.info,
+        )  # fmt: skip
+        self._say(done)
+        self.closed = True
+
+    def _ack(self) -> Ack:
+        clocks = {"received_ms": self.received_ms, "processed_ms": self.processed_ms, "buffered_ms": self.buffered_ms}
+        return Ack(**clocks, bytes=self._bytes, frames=self._pieces)
+
+    def _overflow(self) -> None:
+        if not self.full or self._terms.config.on_overflow == "block":
+            return
+        if self._terms.config.on_overflow == "close":
+            self.fail(Overrun())
+            return
+        # Half the buffer at once, so that a client that stays too fast gets a warning now and then instead of with every frame.
+        keep = int(self._limits.max_buffer_seconds * self.intake.rate / 2)
+        start, end = self.intake.drop_oldest(self.intake.waiting_frames - keep)
+        range_ms = (self.intake.ms(start), self.intake.ms(end))
+        self._say(Warning(code="dropped_audio", message="Audio came faster than it could be scored; this range was dropped.", range_ms=range_ms))
+
+    def _expiring(self) -> None:
+        left_ms = self._limits.max_session_seconds * 1000 - self.received_ms
+        if not self._expiring_said and left_ms <= EXPIRING_MS and self._limits.max_session_seconds * 1000 > EXPIRING_MS:
+            self._expiring_said = True
+            self._say(Warning(code="expiring", message=f"The session ends in {left_ms // 1000} s of audio: its limit is near."))
+
+    def complain(self, problem: VoxproofError) -> None:
+        """A client's mistake, seen here or by the transport: answered, counted, and fatal the twentieth time."""
+        if self.closed:
+            return
+        self._say(Error.of(problem, fatal=False))
+        self._bad += 1
+        if self._bad >= self._max_bad:
+            self.fail(TooManyErrors())
+
+    def _say(self, message: Message) -> None:
+        self._seq += 1
+        message.numbered(self._seq)
+        self._out.append(message)
+        self._said.append(message)

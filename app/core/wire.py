@@ -1,0 +1,191 @@
+"""Messages of `voxproof.v1` <-> JSON text. Clients' messages are validated here, once; the server's are in `messages`.
+
+`parse` takes a text frame and gives a message or raises a `PeerError`; `start_from_query` does the same for a query string;
+`encode` gives the JSON of any message. Called by `session`, the transports and the client.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationError
+
+from app.core.errors import BadConfig, BadJson, BadMessage, UnknownType
+from app.core.messages import Message
+from app.core.pcm import Encoding
+
+PROTOCOL = "voxproof.v1"
+METADATA_BYTES = 4096
+MIN_RATE, MAX_RATE = 8000, 96000
+
+Profile = Literal["fast", "balanced", "strict"]
+Overflow = Literal["block", "drop_oldest", "close"]
+
+
+class Part(BaseModel):
+    """Base of everything a client sends: unknown fields are kept aside and reported, never an error."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    def unknown(self, prefix: str = "") -> list[str]:
+        """Dotted names of the fields nobody knows, own and nested."""
+        names = [prefix + name for name in self.model_extra or {}]
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, Part):
+                names += value.unknown(f"{prefix}{name}.")
+        return names
+
+
+class Audio(Part):
+    encoding: Encoding
+    sample_rate: Annotated[StrictInt, Field(ge=MIN_RATE, le=MAX_RATE)]
+    channels: Annotated[StrictInt, Field(ge=1, le=2)] = 1
+    channel_labels: list[Annotated[str, Field(max_length=64)]] | None = None
+
+
+class Config(Part):
+    language: Annotated[str, Field(max_length=35)] | None = None
+    threshold: Annotated[float, Field(gt=0, lt=1, strict=True)] | None = None
+    profile: Profile | None = None
+    hop_seconds: Annotated[float, Field(gt=0, le=60, strict=True)] | None = None
+    interim: StrictBool = True
+    detail: Literal["basic", "full"] = "basic"
+    enrollment_id: Annotated[str, Field(max_length=128)] | None = None
+    on_overflow: Overflow = "block"
+    channel_mode: Literal["separate", "mix"] = "separate"
+
+    UPDATABLE: ClassVar[frozenset[str]] = frozenset({"profile", "threshold", "interim", "detail"})
+
+
+class Resume(Part):
+    session_id: Annotated[str, Field(max_length=64)]
+    resume_token: Annotated[str, Field(max_length=128)]
+    last_seq: Annotated[StrictInt, Field(ge=0)] = 0
+
+
+class Start(Part):
+    protocol: str = PROTOCOL
+    session_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = None
+    token: Annotated[str, Field(max_length=4096)] | None = None
+    audio: Audio | None = None
+    config: Config = Config()
+    metadata: dict[str, Any] = {}
+    resume: Resume | None = None
+
+
+class AudioData(Part):
+    data: str
+    seq: StrictInt | None = None
+
+
+class Keepalive(Part):
+    pass
+
+
+class Finalize(Part):
+    id: str | StrictInt | None = None
+
+
+class Update(Part):
+    config: dict[str, Any]
+
+
+class Stop(Part):
+    pass
+
+
+ClientMessage = Start | AudioData | Keepalive | Finalize | Update | Stop
+CLIENT_TYPES: dict[str, type[ClientMessage]] = {
+    "start": Start, "audio": AudioData, "keepalive": Keepalive, "finalize": Finalize, "update": Update, "stop": Stop,
+}  # fmt: skip
+STOP_ALIASES = frozenset({"close", "CloseStream", "Terminate"})
+
+
+def parse(text: str) -> ClientMessage:
+    """One text frame of a client. Raises BadJson, BadMessage, UnknownType or BadConfig (with the field's dotted name)."""
+    if not text.strip():
+        return Stop()
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadJson() from None
+    if not isinstance(content, dict):
+        raise BadMessage("A message must be a JSON object.")
+    if content.get("eof") == 1 and "type" not in content:
+        return Stop()
+    name = content.pop("type", None)
+    if not isinstance(name, str):
+        raise BadMessage("A message needs a string field 'type'.", field="type")
+    if name in STOP_ALIASES:
+        return Stop()
+    if name not in CLIENT_TYPES:
+        raise UnknownType(f"The message type {name[:40]!r} is not known; there are {', '.join(CLIENT_TYPES)}.", field="type")
+    return _checked(CLIENT_TYPES[name], content)
+
+
+def start_from_query(query: Mapping[str, str]) -> Start | None:
+    """A `Start` from query parameters, or None when they do not name the audio format. Raises BadConfig."""
+    config = {name: _from_text(name, query[name]) for name in Config.model_fields if name in query}
+    audio: dict[str, Any] = {name: query[name] for name in ("encoding",) if name in query}
+    for name in ("sample_rate", "channels"):
+        if name in query:
+            audio[name] = int(query[name]) if query[name].isascii() and query[name].isdigit() else query[name]
+    if "channel_labels" in query:
+        audio["channel_labels"] = query["channel_labels"].split(",")
+    named = {name: query[name] for name in ("session_id", "token", "protocol") if name in query}
+    others = {name: value for name, value in query.items() if name not in {*config, *audio, *named}}
+    if not audio:
+        return None
+    return _checked(Start, {**others, **named, "config": config, "audio": audio})
+
+
+def config_from_query(query: Mapping[str, str]) -> Config:
+    """A `Config` from the query of an upload; unknown parameters are kept aside. Raises BadConfig."""
+    return _checked(Config, {name: _from_text(name, value) for name, value in query.items()}, prefix="config.")
+
+
+def update_config(config: Config, changes: Mapping[str, Any]) -> Config:
+    """`config` with the updatable fields changed. Raises BadConfig; the caller has refused other fields."""
+    return _checked(Config, {**config.model_dump(exclude_unset=True), **changes}, prefix="config.")
+
+
+def _from_text(name: str, value: str) -> Any:
+    if name in ("threshold", "hop_seconds"):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    if name == "interim":
+        return {"true": True, "1": True, "false": False, "0": False}.get(value.lower(), value)
+    return value
+
+
+P = TypeVar("P", bound=Part)
+
+
+def _checked(kind: type[P], content: dict[str, Any], prefix: str = "") -> P:
+    try:
+        message = kind.model_validate(content)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        field = prefix + ".".join(str(part) for part in first["loc"])
+        error = BadConfig if kind in (Start, Config) else BadMessage
+        raise error(f"{field}: {first['msg']}.", field=field) from None
+    if isinstance(message, Start):
+        if message.protocol != PROTOCOL:
+            raise BadConfig(f"The protocol must be {PROTOCOL}.", field="protocol")
+        if len(json.dumps(message.metadata)) > METADATA_BYTES:
+            raise BadConfig(f"metadata may hold {METADATA_BYTES} bytes of JSON.", field="metadata")
+    return message
+
+
+def encode(message: Message | Part | Mapping[str, Any]) -> str:
+    """JSON text of one message, compact; never NaN or Infinity."""
+    if isinstance(message, Part):
+        name = next(name for name, kind in CLIENT_TYPES.items() if type(message) is kind)
+        return json.dumps({"type": name, **message.model_dump(exclude_unset=True)}, separators=(",", ":"), allow_nan=False)
+    content = message.content() if isinstance(message, Message) else message
+    return json.dumps(content, separators=(",", ":"), allow_nan=False)

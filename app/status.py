@@ -1,0 +1,59 @@
+"""The one table from an error code to its numbers on each transport: HTTP status, WebSocket close code, gRPC code, retryable.
+
+Numbers stand nowhere else. `tests/test_docs.py` checks that every error class has a row and that the README shows this table.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Status(NamedTuple):
+    http: int
+    close: int
+    grpc: str
+    retryable: bool
+
+
+STATUS: dict[str, Status] = {
+    "bad_request": Status(400, 4400, "INVALID_ARGUMENT", False),
+    "bad_json": Status(400, 1007, "INVALID_ARGUMENT", False),
+    "bad_message": Status(400, 1007, "INVALID_ARGUMENT", False),
+    "unknown_type": Status(400, 1007, "INVALID_ARGUMENT", False),
+    "bad_base64": Status(400, 1007, "INVALID_ARGUMENT", False),
+    "bad_utf8": Status(400, 1007, "INVALID_ARGUMENT", False),
+    "non_finite_audio": Status(400, 1007, "INVALID_ARGUMENT", False),
+    "too_many_errors": Status(400, 1007, "INVALID_ARGUMENT", False),
+    "not_updatable": Status(400, 4400, "INVALID_ARGUMENT", False),
+    "out_of_order": Status(400, 4400, "FAILED_PRECONDITION", False),
+    "format_unknown": Status(400, 1003, "INVALID_ARGUMENT", False),
+    "frame_too_big": Status(413, 1009, "RESOURCE_EXHAUSTED", False),
+    "bad_config": Status(400, 4400, "INVALID_ARGUMENT", False),
+    "unsupported_audio": Status(415, 4415, "INVALID_ARGUMENT", False),
+    "unusable_audio": Status(422, 4422, "INVALID_ARGUMENT", False),
+    "empty_audio": Status(422, 4422, "INVALID_ARGUMENT", False),
+    "no_speech": Status(422, 4422, "INVALID_ARGUMENT", False),
+    "audio_too_long": Status(413, 4413, "RESOURCE_EXHAUSTED", False),
+    "upload_too_large": Status(413, 4413, "RESOURCE_EXHAUSTED", False),
+    "upload_too_slow": Status(408, 4408, "DEADLINE_EXCEEDED", True),
+    "decode_too_slow": Status(422, 4422, "DEADLINE_EXCEEDED", False),
+    "session_too_long": Status(413, 4413, "RESOURCE_EXHAUSTED", False),
+    "foreign_origin": Status(403, 4403, "PERMISSION_DENIED", False),
+    "unknown_session": Status(404, 4404, "NOT_FOUND", False),
+    "taken_over": Status(409, 4409, "ABORTED", False),
+    "idle_timeout": Status(408, 4408, "DEADLINE_EXCEEDED", True),
+    "handshake_timeout": Status(408, 4408, "DEADLINE_EXCEEDED", True),
+    "slow_reader": Status(408, 4408, "DEADLINE_EXCEEDED", True),
+    "not_found": Status(404, 4404, "NOT_FOUND", False),
+    "method_not_allowed": Status(405, 4400, "UNIMPLEMENTED", False),
+    "internal": Status(500, 1011, "INTERNAL", True),
+    "server_full": Status(503, 4503, "UNAVAILABLE", True),
+    "overrun": Status(503, 4503, "UNAVAILABLE", True),
+    "shutting_down": Status(503, 1012, "UNAVAILABLE", True),
+    "decoder_failed": Status(500, 1011, "INTERNAL", True),
+    "scoring_failed": Status(500, 1011, "INTERNAL", True),
+    "model_unusable": Status(500, 1011, "INTERNAL", False),
+    "model_missing": Status(500, 1011, "INTERNAL", False),
+    "model_altered": Status(500, 1011, "INTERNAL", False),
+    "card_mismatch": Status(500, 1011, "INTERNAL", False),
+}
