@@ -1,0 +1,168 @@
+"""The micro-batcher: windows of all sessions -> batches on worker threads -> results back on the event loop. Called by `service`.
+
+No timer holds a window back: a worker takes whatever waits when it becomes free, so batches grow with the load by themselves. Live windows go
+before bulk ones (files). The queue is bounded: callers wait for room. An error goes to every caller whose windows were in the batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+from app.core.errors import ScoringFailed, ShuttingDown
+from app.core.windows import Scored, Window
+from app.scoring.onnx import Scorer
+
+log = logging.getLogger(__name__)
+
+BUSY_TIME_CONSTANT_S = 3.0
+
+
+@dataclass(eq=False)
+class _Call:
+    """One caller's windows, kept together and in order."""
+
+    windows: Sequence[Window]
+    future: asyncio.Future[list[Scored]]
+    since: float
+
+
+class Batcher:
+    """`async with Batcher(...) as batcher: scored = await batcher.score(windows)`. One per process and event loop."""
+
+    def __init__(self, scorer: Scorer, *, workers: int, max_batch: int, max_queue: int) -> None:
+        self._scorer, self._max_batch, self._max_queue = scorer, max_batch, max_queue
+        self._lanes: tuple[deque[_Call], deque[_Call]] = (deque(), deque())  # live, bulk
+        self._waiting = 0
+        self._ready = threading.Condition()
+        self._waiters: list[asyncio.Future[None]] = []
+        self._threads = [threading.Thread(target=self._work, name=f"scoring-{n}", daemon=True) for n in range(workers)]
+        self._closing = False
+        self._busy = [0.0] * workers
+        self._busy_at = [0.0] * workers
+        self.batches = self.windows = 0
+
+    async def __aenter__(self) -> Batcher:
+        self._loop = asyncio.get_running_loop()
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+        with self._ready:
+            self._closing = True
+            left = [call for lane in self._lanes for call in lane]
+            for lane in self._lanes:
+                lane.clear()
+            self._ready.notify_all()
+        for call in left:
+            _settle(call, None, ShuttingDown())
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
+        self._make_room()
+
+    async def score(self, windows: Sequence[Window], *, bulk: bool = False) -> list[Scored]:
+        """Scores of `windows`, in their order. ScoringFailed if the detector failed, ShuttingDown if it is being closed."""
+        if not windows:
+            return []
+        while self._waiting >= self._max_queue and not self._closing:
+            waiter = self._loop.create_future()
+            self._waiters.append(waiter)
+            await waiter
+        if self._closing:
+            raise ShuttingDown()
+        call = _Call(windows, self._loop.create_future(), time.monotonic())
+        with self._ready:
+            self._waiting += len(windows)
+            self._lanes[bulk].append(call)
+            self._ready.notify()
+        return await call.future
+
+    # --- load -----------------------------------------------------------------------------------------------
+
+    def busy(self) -> float:
+        """Share of time the workers were scoring, 0..1, over the last few seconds."""
+        now = time.monotonic()
+        faded = [share * 2 ** -((now - at) / BUSY_TIME_CONSTANT_S) for share, at in zip(self._busy, self._busy_at, strict=True)]
+        return sum(faded) / len(faded)
+
+    def waiting_ms(self) -> float:
+        """How long the oldest live window has been waiting."""
+        with self._ready:
+            return (time.monotonic() - self._lanes[0][0].since) * 1000 if self._lanes[0] else 0.0
+
+    # --- worker threads -------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        number = self._threads.index(threading.current_thread())
+        while batch := self._next_batch():
+            began = time.monotonic()
+            windows = [window for call in batch for window in call.windows]
+            scored: list[Scored] = []
+            error: BaseException | None = None
+            try:
+                scored = self._scorer.score(windows)
+                if len(scored) != len(windows):
+                    error = ScoringFailed(f"The detector gave {len(scored)} scores for {len(windows)} windows.")
+            except Exception as exc:  # whatever the runtime raises, the callers must hear of it and the worker must live
+                log.exception("scoring failed")
+                error = ScoringFailed()
+                error.__cause__ = exc
+            self._note_busy(number, began, time.monotonic())
+            self._loop.call_soon_threadsafe(self._deliver, batch, scored, error)
+
+    def _next_batch(self) -> list[_Call]:
+        """Waits for calls; gives as many as fit, live ones first. Empty: the batcher is closing."""
+        batch: list[_Call] = []
+        size = 0
+        with self._ready:
+            while not batch and not self._closing:
+                self._ready.wait_for(lambda: self._closing or any(self._lanes))
+                for lane in self._lanes:
+                    while lane and (not batch or size + len(lane[0].windows) <= self._max_batch):
+                        call = lane.popleft()
+                        if call.future.cancelled():
+                            self._waiting -= len(call.windows)
+                            continue
+                        batch.append(call)
+                        size += len(call.windows)
+        return batch
+
+    def _note_busy(self, number: int, began: float, ended: float) -> None:
+        # A first-order average of the 0/1 signal "this worker is scoring", faded while idle by `busy`.
+        idle = 2 ** -((began - self._busy_at[number]) / BUSY_TIME_CONSTANT_S)
+        worked = 2 ** -((ended - began) / BUSY_TIME_CONSTANT_S)
+        self._busy[number] = self._busy[number] * idle * worked + 1 - worked
+        self._busy_at[number] = ended
+
+    def _deliver(self, batch: list[_Call], scored: list[Scored], error: BaseException | None) -> None:
+        at = 0
+        for call in batch:
+            _settle(call, scored[at : at + len(call.windows)], error)
+            at += len(call.windows)
+        with self._ready:
+            self._waiting -= at
+        self.batches, self.windows = self.batches + 1, self.windows + at
+        if self._waiting < self._max_queue:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+def _settle(call: _Call, scored: list[Scored] | None, error: BaseException | None) -> None:
+    if call.future.done():
+        return
+    if error is not None:
+        call.future.set_exception(error)
+    else:
+        call.future.set_result(scored or [])
