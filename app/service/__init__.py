@@ -1,0 +1,1 @@
+"""Async orchestration: drives sessions, decodes files, admits and parks streams. Knows no transport."""

@@ -1,0 +1,181 @@
+"""One live stream over any connection: reads and scores at the same time, so that pings are answered while the detector works.
+
+`Stream` outlives its connection: when that breaks, the session is parked and a later connection takes it up where it was. Called by `streams`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import Protocol
+
+from app.core import wire
+from app.core.errors import IdleTimeout, ScoringFailed, SlowReader, TakenOver, VoxproofError
+from app.core.messages import Ack, Error, Message, Segment, Warning
+from app.core.session import Session
+from app.core.windows import Scored, Window
+from app.scoring.batch import Batcher
+from app.status import STATUS
+
+LIVE_BATCH = 8  # windows one stream may have in flight; a stream that keeps up has one per channel
+LAGGING_EVERY_S = 10.0
+
+
+class Connection(Protocol):
+    """A transport as a stream sees it. `abandoned`: the peer closed it on purpose, and will not be back."""
+
+    abandoned: bool
+
+    async def receive(self) -> str | bytes | None:
+        """The next message; None when the peer is gone. Raises FrameTooBig."""
+        ...
+
+    async def send(self, text: str) -> None:
+        """Sends one text message; returns when there is room for more. Raises ConnectionError when the peer is gone."""
+        ...
+
+
+class Stream:
+    """A session and the wall-clock facts around it. `run` serves one connection; one at a time."""
+
+    def __init__(self, session: Session, batcher: Batcher, *, idle_timeout_s: float, send_timeout_s: float, lagging_ms: int) -> None:
+        self.session = session
+        self._batcher, self._idle_timeout_s, self._send_timeout_s, self._lagging_ms = batcher, idle_timeout_s, send_timeout_s, lagging_ms
+        self._arrivals: deque[tuple[int, float]] = deque()  # (received_ms afterwards, when)
+        self._lagging_said_at = float("-inf")
+        self._latency_ms = 0
+        self._wake, self._room, self._turn = asyncio.Event(), asyncio.Event(), asyncio.Lock()
+        self._ending: VoxproofError | None = None
+        self._gone = False
+
+    def take_over(self) -> None:
+        """Ends the connection being served, if there is one; the next `run` waits until it has let go."""
+        if self._turn.locked():
+            self._end(TakenOver())
+
+    async def run(self, connection: Connection, *, resume_after: int | None = None) -> VoxproofError | None:
+        """Serves until the session closes (None or its failure) or this connection ends; `resume_after`: the last seq a resuming client has.
+
+        Afterwards `session.closed` tells whether the session itself is over; if not, it can be resumed.
+        """
+        async with self._turn:
+            self._ending, self._gone = None, False
+            if resume_after is not None:
+                self.session.rejoin(resume_after)
+            reader = asyncio.create_task(self._read(connection))
+            try:
+                await self._serve(connection, reader)
+            finally:
+                reader.cancel()
+                await asyncio.gather(reader, return_exceptions=True)
+        return self.session.failure if self.session.closed else self._ending
+
+    async def _serve(self, connection: Connection, reader: asyncio.Task[None]) -> None:
+        session = self.session
+        while True:
+            self._wake.clear()
+            windows = session.windows(LIVE_BATCH)
+            if windows:
+                try:
+                    scored = await self._scored(windows)
+                except VoxproofError as exc:
+                    session.fail(exc)
+                else:
+                    for window, score in zip(windows, scored, strict=True):
+                        session.scored(window, score)
+            await self._send(connection, session.messages())
+            if not session.full:
+                self._room.set()
+            if session.closed or self._ending is not None or (self._gone and not windows):
+                break
+            if not windows:
+                if reader.done():
+                    reader.result()  # it ends by itself only when the peer is gone; anything else is a bug of ours
+                await self._wake.wait()
+        if not session.closed and self._ending is not None:
+            error = Error.of(self._ending, fatal=True)
+            # It belongs to this connection, not to the session: it takes no number, so that nothing is missed on a resume.
+            await self._send(connection, [error.numbered(0)])
+
+    async def _scored(self, windows: list[Window]) -> list[Scored]:
+        try:
+            return await self._batcher.score(windows)
+        except ScoringFailed:
+            # Another stream's window may have spoilt the batch: once more, alone. Scoring a window twice is harmless.
+            return await self._batcher.score(windows)
+
+    async def _read(self, connection: Connection) -> None:
+        session = self.session
+        try:
+            while True:
+                while session.full and not session.closed:
+                    self._room.clear()
+                    await self._room.wait()
+                async with asyncio.timeout(self._idle_timeout_s):
+                    message = await connection.receive()
+                if message is None:
+                    self._gone = True
+                    return
+                if isinstance(message, str):
+                    session.receive_text(message)
+                else:
+                    session.receive_bytes(message)
+                received_ms = session.received_ms
+                if not self._arrivals or received_ms > self._arrivals[-1][0]:
+                    self._arrivals.append((received_ms, time.monotonic()))
+                self._wake.set()
+        except TimeoutError:
+            self._end(IdleTimeout(f"Nothing was received for {self._idle_timeout_s:g} s."))
+        except VoxproofError as exc:
+            self._end(exc)
+        finally:
+            self._wake.set()
+
+    def _end(self, ending: VoxproofError) -> None:
+        if self._ending is None:
+            self._ending = ending
+        self._wake.set()
+
+    async def _send(self, connection: Connection, messages: list[Message]) -> None:
+        for message in messages:
+            self._complete(message)
+        if self._gone:
+            return
+        try:
+            for message in messages:
+                async with asyncio.timeout(self._send_timeout_s):
+                    await connection.send(wire.encode(message))
+        except ConnectionError:
+            self._gone = True
+        except TimeoutError:
+            # It cannot even be told.
+            self._gone = True
+            self._end(SlowReader())
+
+    def _complete(self, message: Message) -> None:
+        """Adds what the core cannot know: wall-clock fields and transport numbers."""
+        if isinstance(message, Segment) and message.latency_ms is None:
+            message.latency_ms = self._latency_ms = self._lag_ms(message.end_ms)
+            now = time.monotonic()
+            if self._latency_ms > self._lagging_ms and now - self._lagging_said_at > LAGGING_EVERY_S:
+                self._lagging_said_at = now
+                self.session.warn(Warning(code="lagging", message=f"Verdicts come {self._latency_ms} ms late: the server is busy."))
+                self._wake.set()
+        elif isinstance(message, Ack):
+            message.lag_ms = self._latency_ms
+        elif isinstance(message, Error):
+            complete_error(message)
+
+    def _lag_ms(self, media_ms: int) -> int:
+        """Time since the audio at `media_ms` was received."""
+        while len(self._arrivals) > 1 and self._arrivals[0][0] < media_ms:
+            self._arrivals.popleft()
+        return max(0, round((time.monotonic() - self._arrivals[0][1]) * 1000)) if self._arrivals else 0
+
+
+def complete_error(message: Error) -> Error:
+    """Fills in the numbers of the status table."""
+    status = STATUS[message.code]
+    message.close_code, message.retryable = status.close, status.retryable
+    return message

@@ -1,0 +1,123 @@
+"""The older contract of seed 003: `POST /analyze` and `WS /ws`, with its field names and its error shapes.
+
+`/ws` takes one JSON message a file and answers each; it turns into the native protocol when its first text is a `start`.
+Only `audio_data` is read: older pages call WebM `.wav`, and send data-URLs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.websockets import WebSocket
+
+from app.core.b64 import decode_base64
+from app.core.errors import BadJson, BadMessage, EmptyAudio, IdleTimeout, Internal, VoxproofError
+from app.service.services import OLDER_CONFIG, Services, TwoClass
+from app.status import STATUS
+from app.web.errors import log, request_id
+from app.web.stream import Socket, chosen_subprotocol, refuse_foreign, serve
+from app.web.upload import read_audio
+
+
+async def analyze(request: Request) -> Response:
+    """POST /analyze: multipart `file` -> `{classification, confidence, raw_score}`; errors as `{detail, error, code}`."""
+    services: Services = request.app.state.services
+    try:
+        with services.uploads.enter():
+            data = await read_audio(request, services.settings.max_upload_bytes, services.settings.max_upload_seconds)
+            return JSONResponse((await _judged(services, data)).content())
+    except VoxproofError as exc:
+        return _refusal(exc)
+    except Exception:
+        log.exception("request %s failed", request_id(request))
+        return _refusal(Internal())
+
+
+def _refusal(exc: VoxproofError) -> Response:
+    headers = {"Retry-After": str(-(-exc.retry_after_ms // 1000))} if exc.retry_after_ms is not None else {}
+    text = _sentence(exc)
+    return JSONResponse({"detail": text, "error": text, "code": exc.code}, STATUS[exc.code].http, headers)
+
+
+async def ws(websocket: WebSocket) -> None:
+    """WS /ws."""
+    services: Services = websocket.app.state.services
+    settings = services.settings
+    if await refuse_foreign(websocket, settings.allowed_origins):
+        return
+    await websocket.accept(subprotocol=chosen_subprotocol(websocket))
+    socket = Socket(websocket, settings.max_message_bytes)
+    first = True
+    try:
+        with services.older_sockets.enter():
+            while True:
+                async with asyncio.timeout(settings.older_idle_timeout_seconds):
+                    message = await socket.receive()
+                if message is None:
+                    return
+                if first and isinstance(message, str) and _is_start(message):
+                    break
+                first = False
+                await socket.send(json.dumps(await _answer(services, message)))
+    except ConnectionError:
+        return
+    except (TimeoutError, VoxproofError) as exc:
+        problem = exc if isinstance(exc, VoxproofError) else IdleTimeout()
+        await _say_goodbye(socket, problem)
+        return
+    await serve(websocket, services, message)
+
+
+async def _say_goodbye(socket: Socket, problem: VoxproofError) -> None:
+    try:
+        await socket.send(json.dumps({"error": _sentence(problem)}))
+    except ConnectionError:
+        return
+    await socket.close(STATUS[problem.code].close)
+
+
+async def _answer(services: Services, message: str | bytes) -> dict[str, Any]:
+    """The contract's answer to one message; a mistake is an answer too, and the socket stays open."""
+    try:
+        if isinstance(message, bytes):
+            raise BadMessage("Send a JSON text message with the field audio_data.")
+        with services.uploads.enter():
+            return (await _judged(services, _audio_of(message))).content()
+    except VoxproofError as exc:
+        return {"error": _sentence(exc)}
+    except Exception:
+        log.exception("a message on /ws failed")
+        return {"error": _sentence(Internal())}
+
+
+async def _judged(services: Services, data: bytes) -> TwoClass:
+    return TwoClass.of(await services.check(data, OLDER_CONFIG))
+
+
+def _audio_of(text: str) -> bytes:
+    try:
+        content: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadJson() from None
+    if not isinstance(content, dict) or not isinstance(content.get("audio_data"), str):
+        raise BadMessage("The message needs a string field 'audio_data'.", field="audio_data")
+    data = decode_base64(content["audio_data"], field="audio_data")
+    if not data:
+        raise EmptyAudio()
+    return data
+
+
+def _is_start(text: str) -> bool:
+    try:
+        content: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.get("type") == "start"
+
+
+def _sentence(exc: VoxproofError) -> str:
+    return f"Failed to process audio: {exc.message}"

@@ -1,0 +1,95 @@
+"""WebSocket routes: `/v1/stream` (native) and the transport both routes share. They move messages; `service.streams` does the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from urllib.parse import urlsplit
+
+from starlette.responses import PlainTextResponse
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from app.core import wire
+from app.core.errors import BadConfig, ForeignOrigin, FrameTooBig
+from app.core.messages import Error
+from app.service.live import complete_error
+from app.service.services import Services
+from app.status import STATUS
+
+log = logging.getLogger(__name__)
+
+CLOSE_PATIENCE_S = 5.0  # a peer that does not read cannot hold our close frame up for longer
+
+
+class Socket:
+    """A WebSocket as `service.live.Connection`."""
+
+    def __init__(self, websocket: WebSocket, max_frame_bytes: int) -> None:
+        self._websocket, self._max_frame_bytes = websocket, max_frame_bytes
+        self.abandoned = False
+
+    async def receive(self) -> str | bytes | None:
+        if self._websocket.client_state is not WebSocketState.CONNECTED:
+            return None
+        # Both keys are looked at: `receive_bytes()` on a text frame is a bare KeyError.
+        message = await self._websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            self.abandoned = message.get("code") == 1000
+            return None
+        data: str | bytes | None = message.get("bytes")
+        if data is None:
+            data = str(message.get("text") or "")
+        # Characters are at most as many as bytes; base64 and JSON are ASCII, so this is the size for all honest messages.
+        if len(data) > self._max_frame_bytes:
+            raise FrameTooBig(f"The message has {len(data)} bytes; the limit is {self._max_frame_bytes}.")
+        return data
+
+    async def send(self, text: str) -> None:
+        try:
+            await self._websocket.send_text(text)
+        except (WebSocketDisconnect, RuntimeError) as exc:  # RuntimeError: starlette's word for "already closed"
+            raise ConnectionError from exc
+
+    async def close(self, code: int) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_PATIENCE_S):
+                await self._websocket.close(code)
+        except (WebSocketDisconnect, RuntimeError, TimeoutError):
+            log.debug("the peer was gone before the close frame")
+
+
+async def stream(websocket: WebSocket) -> None:
+    """WS /v1/stream."""
+    services: Services = websocket.app.state.services
+    if await refuse_foreign(websocket, services.settings.allowed_origins):
+        return
+    await websocket.accept(subprotocol=chosen_subprotocol(websocket))
+    await serve(websocket, services)
+
+
+async def serve(websocket: WebSocket, services: Services, first_text: str | None = None) -> None:
+    """Runs the native protocol on an accepted socket (`/ws` hands over here when its first text is a start)."""
+    socket = Socket(websocket, services.settings.max_frame_bytes)
+    try:
+        start = None if first_text is not None else wire.start_from_query(websocket.query_params)
+    except BadConfig as exc:
+        await socket.send(wire.encode(complete_error(Error.of(exc, fatal=True)).numbered(1)))
+        await socket.close(STATUS[exc.code].close)
+        return
+    await socket.close(await services.streams.serve(socket, start, first_text))
+
+
+def chosen_subprotocol(websocket: WebSocket) -> str | None:
+    """`voxproof.v1` if the client offers it; never a `token.…` one."""
+    return wire.PROTOCOL if wire.PROTOCOL in websocket.scope.get("subprotocols", []) else None
+
+
+async def refuse_foreign(websocket: WebSocket, allowed: list[str]) -> bool:
+    """Answers HTTP 403 before the upgrade when a page of another origin opens the socket; programs send no Origin."""
+    origin = websocket.headers.get("origin")
+    if origin is None or origin in allowed or "*" in allowed:
+        return False
+    if origin != "null" and urlsplit(origin).netloc == websocket.headers.get("host"):
+        return False
+    await websocket.send_denial_response(PlainTextResponse(ForeignOrigin.default_message, STATUS[ForeignOrigin.code].http))
+    return True

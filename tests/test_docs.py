@@ -1,0 +1,128 @@
+"""The README tells the truth: its tables are rendered from the code, and its addresses and commands exist.
+
+`python -m tests.test_docs` writes the tables again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.routing import Mount, Route, WebSocketRoute
+
+from app.core.errors import OwnError, every_error
+from app.core.messages import Message
+from app.core.wire import CLIENT_TYPES, STOP_ALIASES, Config
+from app.settings import Settings
+from app.status import STATUS
+from app.web.routes import routes
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+CARD = ROOT / "models" / "light" / "card.json"
+
+
+def errors_table() -> str:
+    rows = ["| code | HTTP | close | gRPC | retry | message |", "|---|---|---|---|---|---|"]
+    for error in every_error():
+        status = STATUS[error.code]
+        rows.append(f"| `{error.code}` | {status.http} | {status.close} | {status.grpc} | {'yes' if status.retryable else 'no'} | {error.default_message} |")
+    return "\n".join(rows)
+
+
+def settings_table() -> str:
+    rows = ["| variable | default | what |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f"`{field.default}`"
+        rows.append(f"| `VOXPROOF_{name.upper()}` | {default} | {field.description} |")
+    return "\n".join(rows)
+
+
+def figures_table() -> str:
+    card = json.loads(CARD.read_text("utf-8"))
+    rows = [f"The bundled detector is `{card['name']}` {card['version']}.", "", "| clips | EER (95 % interval) | AUC (95 % interval) |", "|---|---|---|"]
+    for split in sorted({"dev", "eval"} & set(card["figures"])):
+        found: dict[str, Any] = card["figures"][split]
+        rows.append(f"| `{split}` ({found['n_bonafide']} bona fide, {found['n_spoof']} spoof) | {_share('eer', found)} | {_share('auc', found)} |")
+    return "\n".join(rows)
+
+
+def _share(name: str, found: dict[str, Any]) -> str:
+    low, high = found[f"{name}_ci95"]
+    if name == "eer":
+        return f"{100 * found[name]:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+    return f"{found[name]:.3f} ({low:.3f} to {high:.3f})"
+
+
+TABLES = {"errors": errors_table, "settings": settings_table, "figures": figures_table}
+
+
+def _block(name: str, text: str) -> str:
+    found = re.search(rf"<!-- table: {name} -->\n(.*?)<!-- end -->", text, re.S)
+    assert found, f"README.md has no table {name}"
+    return found[1].strip()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_are_those_of_the_code(name: str) -> None:
+    assert _block(name, README.read_text("utf-8")) == TABLES[name](), "run: python -m tests.test_docs"
+
+
+def test_every_error_has_a_row_and_every_row_an_error() -> None:
+    assert {error.code for error in every_error()} == set(STATUS)
+    assert not issubclass(OwnError, tuple(error for error in every_error() if error.code == "bad_request"))
+
+
+def test_every_route_stands_in_the_readme() -> None:
+    text = README.read_text("utf-8")
+    for route in routes():
+        if isinstance(route, WebSocketRoute):
+            assert f"`WS {route.path}`" in text, route.path
+        elif isinstance(route, Route):
+            for method in (route.methods or set()) - {"HEAD"}:
+                assert f"`{method} {route.path}" in text, f"{method} {route.path}"
+        else:
+            assert isinstance(route, Mount) and f"`GET {route.path}/" in text
+
+
+def test_protocol_words_stand_in_the_readme() -> None:
+    text = README.read_text("utf-8")
+    live = text[text.index("## Stream a call") : text.index("## Check a file")]
+    said = {kind.type for kind in Message.__subclasses__()} - {"warning", "error", "finalized", "updated"}
+    for word in (said | set(CLIENT_TYPES) | STOP_ALIASES | set(Config.model_fields)) - {"language", "enrollment_id"}:
+        assert word in live, word
+
+
+def test_named_files_exist() -> None:
+    for path in re.findall(r"`((?:app|static|templates|models|bench|tests)/[\w./]*)`", README.read_text("utf-8")):
+        assert (ROOT / path).exists(), path
+
+
+def test_makefile_targets_named_exist() -> None:
+    known = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text("utf-8"), re.M))
+    for target in re.findall(r"make ([a-z][\w-]*)", README.read_text("utf-8")):
+        assert target in known, target
+
+
+def test_cli_commands_named_exist() -> None:
+    for command in sorted(set(re.findall(r"voxproof (check|stream|serve|lab)\b", README.read_text("utf-8"))) - {"lab"}):
+        shown = subprocess.run([sys.executable, "-m", "app.cli.main", command, "--help"], capture_output=True, text=True, check=True)
+        assert shown.stdout
+
+
+def main() -> None:
+    text = README.read_text("utf-8")
+    for name, table in TABLES.items():
+        if name == "figures" and not CARD.is_file():
+            continue
+        text = re.sub(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", lambda m, t=table: m[1] + t() + "\n" + m[2], text, flags=re.S)
+    README.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
