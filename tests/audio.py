@@ -87,7 +87,7 @@ def media_file(
     channels = samples.shape[1]
     out: Any = Pipe() if live else io.BytesIO()
     with av.open(out, "w", format=container, options=options or {}) as file:
-        stream = file.add_stream(codec, rate=rate)
+        stream: Any = file.add_stream(codec, rate=rate)  # its type depends on the codec's name
         stream.codec_context.layout = LAYOUTS[channels]
         if sample_format:
             stream.codec_context.format = sample_format

@@ -56,11 +56,7 @@ class AvReader:
         assert isinstance(container, InputContainer)
         self._container = container
         try:
-            if len(container.streams.audio) > 1:
-                self._warn("other_tracks")
-            stream = container.streams.best("audio")
-            if not isinstance(stream, AudioStream):
-                raise UnsupportedAudio("The file has no sound track.")
+            stream = self._main_track()
             decoder = stream.codec_context
             if decoder is None or not (decoder.codec.name in _DECODERS or decoder.codec.name.startswith(_PLAIN)):
                 raise UnsupportedAudio("The file's sound track is in a codec we do not read.")
@@ -100,6 +96,18 @@ class AvReader:
     def close(self) -> None:
         self._container.close()
 
+    def _main_track(self) -> AudioStream:
+        streams = self._container.streams
+        try:
+            if len(streams.audio) > 1:
+                self._warn("other_tracks")
+            best = streams.best("audio")
+        except IndexError:  # a damaged file may name tracks that PyAV does not list
+            raise UnusableAudio() from None
+        if not isinstance(best, AudioStream):
+            raise UnsupportedAudio("The file has no sound track.")
+        return best
+
     def _same(self, frame: AudioFrame) -> bool:
         return (frame.sample_rate, frame.layout.nb_channels, _encoding(frame)) == (self.sample_rate, self.channels, self.encoding)
 
@@ -123,7 +131,7 @@ class AvReader:
                 for frame in frames:
                     if isinstance(frame, AudioFrame):
                         yield frame
-        except FFmpegError:
+        except (FFmpegError, IndexError):  # IndexError: as in `_main_track`
             failed = True
         if failed:
             self._warn("truncated")

@@ -113,15 +113,18 @@ class DecoderPool:
         self._all.add(worker)
         try:
             await worker.start(self._memory_bytes)
-        except (OSError, _Died, TimeoutError) as error:
-            await self._give_back(worker)
+        except (OSError, _Died) as error:  # a TimeoutError is an OSError
+            await self._drop(worker)
             if self._closed:
                 raise ShuttingDown() from None
             log.error("a decoder process could not be started: %r", error)
             raise DecoderFailed("The decoder could not be started.") from None
         except BaseException:
-            await self._give_back(worker)
+            await self._drop(worker)
             raise
+        if self._closed:
+            await self._drop(worker)
+            raise ShuttingDown()
         return worker
 
     async def _give_back(self, worker: _Worker) -> None:
@@ -129,8 +132,11 @@ class DecoderPool:
         if worker.alive and not worker.busy and worker.files < _FILES_PER_WORKER and not self._closed:
             self._idle.append(worker)
         else:
-            await worker.end()
-            self._all.discard(worker)
+            await self._drop(worker)
+
+    async def _drop(self, worker: _Worker) -> None:
+        await worker.end()
+        self._all.discard(worker)
 
 
 class DecodedAudio:
@@ -260,6 +266,8 @@ class _Worker:
         assert self._process and self._process.stdin
         view = memoryview(data)
         for start in range(0, len(view), _SEND_BYTES):
+            if self._process.stdin.is_closing():  # uvloop would raise a RuntimeError
+                raise BrokenPipeError
             self._process.stdin.write(view[start : start + _SEND_BYTES])
             await self._process.stdin.drain()
 

@@ -28,6 +28,7 @@ _PR_SET_PDEATHSIG = 1
 def main() -> None:
     """Serves requests until stdin ends. Arguments: the parent's process id, the address space in bytes."""
     parent, memory_bytes = int(sys.argv[1]), int(sys.argv[2])
+    os.closerange(3, 1 << 16)  # uvloop lets inheritable files through, and uvicorn's listening socket is one
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C and a supervisor's SIGTERM reach the whole group;
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the server drains first and then ends us by closing the pipe
     _die_with(parent)
