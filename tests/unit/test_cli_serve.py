@@ -1,0 +1,120 @@
+"""`voxproof serve` before it serves: what it gives uvicorn, and what it says when it cannot start. The running server is in tests/integration."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from typer.testing import CliRunner, Result
+
+from app.cli import server
+from app.cli.main import app
+from tests.toy import make_model
+
+runner = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_model(tmp_path_factory.mktemp("serve") / "toy")
+
+
+class Listener:
+    """A socket that never touches the network."""
+
+    def __init__(self, address: str = "127.0.0.1", problem: OSError | None = None) -> None:
+        self._address, self._problem = address, problem
+
+    def listen(self, backlog: int) -> None:
+        if self._problem:
+            raise self._problem
+
+    def getsockname(self) -> tuple[str, int]:
+        return self._address, 8765
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[uvicorn.Config]:
+    """The configurations uvicorn was run with."""
+    configs: list[uvicorn.Config] = []
+
+    def run(self: Any, sockets: Any = None) -> None:
+        configs.append(self.config)
+        self._announce()
+
+    for name in [name for name in os.environ if name.startswith("VOXPROOF_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(uvicorn.Server, "run", run)
+    monkeypatch.setattr(server, "_bind", lambda host, port: Listener(host))
+    monkeypatch.setattr(server, "_log", lambda level: None)
+    return configs
+
+
+def serve(model: Path, *arguments: str) -> Result:
+    done = runner.invoke(app, ["serve", "--model", str(model), *arguments])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done
+
+
+def test_it_says_where_it_is(model: Path, served: list[uvicorn.Config]) -> None:
+    done = serve(model, "--port", "0")
+    assert done.stdout == "Voxproof 0.1.0 with model toy 0.0.1 on http://127.0.0.1:8765\n" and not done.stderr
+    (config,) = served
+    assert (config.ws_max_size, config.ws_per_message_deflate, config.server_header, config.access_log) == (16 << 20, False, False, False)
+    assert (config.ws_ping_interval, config.ws_ping_timeout, config.timeout_graceful_shutdown) == (20, 20, 10)
+    assert (config.loop, config.http) == ("uvloop", "httptools")
+
+
+def test_settings_reach_uvicorn(model: Path, served: list[uvicorn.Config], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXPROOF_MAX_MESSAGE_BYTES", "4096")
+    monkeypatch.setenv("VOXPROOF_LOG_LEVEL", "debug")
+    serve(model)
+    assert served[0].ws_max_size == 4096 and served[0].access_log
+
+
+@pytest.mark.parametrize(
+    ("host", "warned"), [("127.0.0.1", False), ("127.3.2.1", False), ("::1", False), ("0.0.0.0", True), ("::", True), ("10.1.2.3", True)]
+)
+def test_other_machines_are_warned_of(model: Path, served: list[uvicorn.Config], host: str, warned: bool) -> None:
+    done = serve(model, "--host", host)
+    assert ("no authentication" in done.stderr) is warned
+    assert done.stdout.endswith(f"http://[{host}]:8765\n" if ":" in host else f"http://{host}:8765\n")
+
+
+@pytest.mark.parametrize("problem", ["missing", "altered", "card"])
+def test_a_model_problem_is_one_line_and_exit_2(problem: str, served: list[uvicorn.Config], tmp_path: Path) -> None:
+    model = make_model(tmp_path / "model")
+    if problem == "missing":
+        (model / "encoder.onnx").unlink()
+    elif problem == "altered":
+        (model / "encoder.onnx").write_bytes(b"?")
+    else:
+        (model / "card.json").write_text('{"format": 2}')
+    done = serve(model)
+    assert done.exit_code == 2 and not served
+    assert done.output.startswith("voxproof: ") and len(done.output.splitlines()) == 1
+
+
+@pytest.mark.parametrize("number", [errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL])
+def test_an_address_that_cannot_be_had_is_one_line_and_exit_1(
+    model: Path, served: list[uvicorn.Config], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(server, "_bind", lambda host, port: Listener(problem=OSError(number, os.strerror(number))))
+    done = serve(model)
+    assert done.exit_code == 1 and not served
+    assert done.output.startswith("voxproof: cannot listen on 127.0.0.1:8000: ") and len(done.output.splitlines()) == 1
+
+
+def test_a_host_nobody_knows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    done = runner.invoke(app, ["serve", "--host", "nowhere.invalid"])
+    assert done.exit_code == 1 and "no such host name" in done.stderr
