@@ -12,6 +12,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from app.assets import asset_dir
 from app.core.verdict import score_of
@@ -71,3 +73,13 @@ def facts(services: Services) -> dict[str, Any]:
         "max_upload_bytes": settings.max_upload_bytes,
         "max_audio_seconds": settings.max_audio_seconds,
     }
+
+
+class Assets(StaticFiles):
+    """The page's files. A browser asks each time whether it still has the newest (304 mostly), so an upgrade never mixes old modules with new."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
 
 from app.assets import asset_dir
 from app.web import compat, health, pages, stream, upload
@@ -18,5 +17,5 @@ def routes() -> list[BaseRoute]:
         WebSocketRoute("/ws", compat.ws),
         Route("/livez", health.livez, methods=["GET"]),
         Route("/readyz", health.readyz, methods=["GET"]),
-        Mount("/static", StaticFiles(directory=asset_dir("static")), name="static"),
+        Mount("/static", pages.Assets(directory=asset_dir("static")), name="static"),
     ]

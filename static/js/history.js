@@ -1,0 +1,104 @@
+// The scored windows of one channel as cells on a time axis: what the score line and the strip draw. Pure. Used by verdict.js and plot.js.
+//
+// A window speaks for the time around its middle, half-way to its neighbours' middles, as the server's own spoofed ranges do; the first and the
+// last reach to the ends. Old cells are merged in pairs, so that hours of listening stay a few thousand cells; a merged cell keeps the worst
+// verdict and the extremes of the score, so that nothing suspicious is smoothed away.
+// @ts-check
+
+/**
+ * @typedef {"bonafide" | "spoof" | "uncertain" | "no_speech"} VerdictName
+ * @typedef {{from_ms: number, to_ms: number, verdict: VerdictName, score: number | null, low: number | null, high: number | null, windows: number,
+ *   gap?: boolean}} Cell
+ */
+
+/** @type {VerdictName[]} */
+const WORST_FIRST = ["spoof", "uncertain", "bonafide", "no_speech"];
+const MOST_CELLS = 2048;
+const KEPT_FINE = 512; // the newest cells, never merged
+
+export class History {
+  constructor(most = MOST_CELLS, keptFine = KEPT_FINE) {
+    this.most = most;
+    this.keptFine = keptFine;
+    /** @type {Cell[]} */
+    this.cells = [];
+    this._middle = 0;
+    this._level = 1; // cells of at most this many windows are merged next
+  }
+
+  /** @param {{start_ms: number, end_ms: number, verdict: VerdictName, score: number | null}} segment */
+  add({ start_ms, end_ms, verdict, score }) {
+    const middle = (start_ms + end_ms) / 2;
+    const last = this.cells.at(-1);
+    const from_ms = !last ? start_ms : last.gap ? last.to_ms : Math.max(last.from_ms, (this._middle + middle) / 2);
+    if (last) last.to_ms = from_ms;
+    this.cells.push({ from_ms, to_ms: end_ms, verdict, score, low: score, high: score, windows: 1 });
+    this._middle = middle;
+    if (this.cells.length > this.most) this._merge();
+  }
+
+  /**
+   * A stretch that was never scored: the connection was lost for too long.
+   * @param {number} from_ms
+   * @param {number} to_ms
+   */
+  gap(from_ms, to_ms) {
+    const last = this.cells.at(-1);
+    if (last) last.to_ms = Math.min(last.to_ms, from_ms);
+    this.cells.push({ from_ms, to_ms, verdict: "no_speech", score: null, low: null, high: null, windows: 0, gap: true });
+  }
+
+  /** @param {number} duration_ms the recording's end: the last window reaches to it */
+  close(duration_ms) {
+    const last = this.cells.at(-1);
+    if (last && !last.gap) last.to_ms = Math.max(last.from_ms, duration_ms);
+  }
+
+  /** The finest old cells first, so that resolution stays even over the whole recording. */
+  _merge() {
+    const fine = this.cells.splice(-this.keptFine);
+    let old = pairs(this.cells, this._level);
+    while (old.length + fine.length > this.most * 0.75 && this._level < 1 << 20) {
+      this._level *= 2;
+      old = pairs(old, this._level);
+    }
+    this.cells = [...old, ...fine];
+  }
+}
+
+/**
+ * @param {Cell[]} cells
+ * @param {number} level
+ */
+function pairs(cells, level) {
+  const out = [];
+  for (let i = 0; i < cells.length; i++) {
+    const [a, b] = [cells[i], cells[i + 1]];
+    if (b && a.windows <= level && b.windows <= level && !a.gap && !b.gap) {
+      out.push(merged(a, b));
+      i++;
+    } else out.push(a);
+  }
+  return out;
+}
+
+/**
+ * @param {Cell} a
+ * @param {Cell} b
+ * @returns {Cell}
+ */
+function merged(a, b) {
+  const verdict = WORST_FIRST.find((name) => name === a.verdict || name === b.verdict) ?? "no_speech";
+  const known = [a, b].filter((cell) => cell.score !== null);
+  const windows = known.reduce((sum, cell) => sum + cell.windows, 0);
+  const mean = known.reduce((sum, cell) => sum + /** @type {number} */ (cell.score) * cell.windows, 0) / (windows || 1);
+  return {
+    from_ms: a.from_ms,
+    to_ms: b.to_ms,
+    verdict,
+    score: known.length ? mean : null,
+    low: known.length ? Math.min(...known.map((cell) => /** @type {number} */ (cell.low))) : null,
+    high: known.length ? Math.max(...known.map((cell) => /** @type {number} */ (cell.high))) : null,
+    windows: a.windows + b.windows,
+  };
+}
