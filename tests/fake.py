@@ -99,3 +99,7 @@ def speechlike(seconds: float, rate: int = 16000, *, level: float = 0.15, seed: 
 
 def s16(samples: np.ndarray) -> bytes:
     return np.rint(samples * 32767).astype("<i2").tobytes()
+
+
+def kinds(messages: Iterable[Message]) -> list[str]:
+    return [m.type for m in messages]

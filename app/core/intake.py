@@ -29,6 +29,7 @@ class Intake(Generic[C]):
         self.received_frames = 0
         self.taken_frames = 0
         self.dropped_frames = 0
+        self.waiting_orders = 0
         self._framer = pcm.Framer(encoding, channels)
         self._resampler = Resampler(rate, layout.rate, self.tracks)
         self._step = rate // 4
@@ -67,6 +68,7 @@ class Intake(Generic[C]):
     def order(self, command: C) -> None:
         """Queues a command behind the audio received so far."""
         self._line.append(_Command(command))
+        self.waiting_orders += 1
 
     def drop_oldest(self, frames: int) -> tuple[int, int]:
         """Replaces the oldest waiting audio by silence (time is kept); gives the range in frames. Needs `frames` <= `waiting_frames`."""
@@ -104,6 +106,7 @@ class Intake(Generic[C]):
         item = self._line[0]
         if isinstance(item, _Command):
             self._line.popleft()
+            self.waiting_orders -= 1
             return item.command
         if isinstance(item, int):
             count = min(item, self._step)

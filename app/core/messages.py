@@ -131,7 +131,7 @@ class Ack(Message):
 
 WarningCode = Literal[
     "low_level", "clipping", "narrowband", "dropped_audio", "lagging", "expiring", "unknown_field",
-    "truncated", "corrupt", "format_changed", "mixed", "non_finite_audio",
+    "truncated", "corrupt", "format_changed", "other_tracks", "mixed", "non_finite_audio",
 ]  # fmt: skip
 
 

@@ -76,4 +76,14 @@ class FrameMemory:
         numbers = np.arange(first, stop)
         at = numbers % self.capacity
         known = self._number[at] == numbers
-        return self._frames[at] * known[:, None], self._speech[at] * known
+        return np.where(known[:, None], self._frames[at], np.float32(0)), np.where(known, self._speech[at], np.float32(0))
+
+    def copy(self) -> FrameMemory:
+        other = FrameMemory(0, 0)
+        other.restore(self)
+        return other
+
+    def restore(self, other: FrameMemory) -> None:
+        """Becomes what `other` is: how a scorer takes back what it wrote when scoring fails later on."""
+        self.capacity = other.capacity
+        self._frames, self._speech, self._number = other._frames.copy(), other._speech.copy(), other._number.copy()

@@ -11,37 +11,21 @@ A client's mistake becomes an `error` message and the session goes on; the twent
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 
 from app.core import wire
 from app.core.b64 import decode_base64
 from app.core.errors import NonFiniteAudio, NotReady, Overrun, PeerError, SessionTooLong, TooManyErrors, VoxproofError
 from app.core.intake import Intake
 from app.core.messages import Ack, Done, Error, Finalized, Limits, Message, Ready, Resumed, Updated, Warning
-from app.core.quality import Quality, measure
+from app.core.quality import measure
+from app.core.steps import Command, End, Step, Steps
 from app.core.terms import Model, Terms
 from app.core.track import Track, conclude_all
 from app.core.windows import Scored, Span, Window
 
 REPLAY_MESSAGES = 2048  # kept for a resume: minutes of messages, against a resume window of one
+MAX_ORDERS = 64  # finalize and update messages in line; a client that sends more at once waits as it does for audio
 EXPIRING_MS = 60_000  # how long before its end a session hears of it
-
-
-@dataclass
-class _Step:
-    """Something that happens in media order: a window waiting for its score, or (window None) a command whose turn comes."""
-
-    config: wire.Config
-    window: Window | None = None
-    quality: Quality | None = None
-    scored: Scored | None = None
-    command: wire.Finalize | wire.Update | _End | None = None
-    as_of_ms: int = 0
-
-
-@dataclass(frozen=True)
-class _End:
-    failure: VoxproofError | None = None
 
 
 class Session:
@@ -56,17 +40,17 @@ class Session:
         self.failure: VoxproofError | None = None
         self.closed = False
         self._limits = limits
-        self.intake: Intake[wire.Finalize | wire.Update | _End] = Intake(
+        self.intake: Intake[Command] = Intake(
             audio.encoding, audio.sample_rate, audio.channels, terms.config.channel_mode, terms.layout
         )
         pooling = model.pool_windows, model.hysteresis_hops
         self._tracks = [Track(c, terms.label(c), terms.layout.memory(), *pooling) for c in range(self.intake.tracks)]
-        self._steps: deque[_Step] = deque()
+        self._steps = Steps()
         self._out: list[Message] = []
         self._said: deque[Message] = deque(maxlen=REPLAY_MESSAGES)
         self._seq = self._bad = self._bytes = self._pieces = self._acked_s = self._processed = 0
         self._max_bad, self._max_frames = max_bad_messages, limits.max_session_seconds * audio.sample_rate
-        self._stopping = self._expiring_said = False
+        self._stopping = self._expiring_said = self._late_said = False
         self._greet(start)
 
     # --- in -------------------------------------------------------------------------------------------------
@@ -91,7 +75,9 @@ class Session:
         if self.closed:
             return
         if self._stopping:
-            self.complain(NotReady("Audio came after stop; it is not used."))
+            if not self._late_said:  # once, and not counted: a recorder goes on a little after stop
+                self._late_said = True
+                self._say(Error.of(NotReady("Audio came after the end; it is not used."), fatal=False))
             return
         self._bytes += len(data)
         self._pieces += 1
@@ -100,9 +86,11 @@ class Session:
             self.complain(NonFiniteAudio())
         if len(fitting) < len(data):
             self._stopping = True
-            self.intake.order(_End(SessionTooLong(f"A session carries at most {self._limits.max_session_seconds} s of audio; start a new one.")))
+            self.intake.order(End(SessionTooLong(f"A session carries at most {self._limits.max_session_seconds} s of audio; start a new one.")))
         self._expiring()
         self._overflow()
+        if self.closed:
+            return
         received_s = self.received_ms // 1000
         if received_s > self._acked_s:
             self._acked_s = received_s
@@ -112,7 +100,7 @@ class Session:
         """The client's end of the stream. Asking twice is harmless."""
         if not self._stopping and not self.closed:
             self._stopping = True
-            self.intake.order(_End())
+            self.intake.order(End())
 
     def fail(self, failure: VoxproofError) -> None:
         """Ends the session now, with an error message; audio not scored yet is given up."""
@@ -138,7 +126,7 @@ class Session:
             taken = self.intake.take()
             if taken is False:
                 break
-            if isinstance(taken, _End):
+            if isinstance(taken, End):
                 out += self._open_tail()
             if taken is not True:
                 if isinstance(taken, wire.Finalize):
@@ -146,16 +134,13 @@ class Session:
                     out += self._open(span, interim=True) if span else []
                 if isinstance(taken, wire.Update):
                     self._terms.update(taken.config)
-                self._steps.append(_Step(self._terms.config, command=taken, as_of_ms=self.intake.model_ms(self.intake.ring.end)))
+                self._steps.add(Step(self._terms.config, command=taken, as_of_ms=self.intake.model_ms(self.intake.ring.end)))
         self._advance()
         return out
 
     def scored(self, window: Window, scored: Scored) -> None:
         """The scorer's answer for a window handed out earlier."""
-        for step in self._steps:
-            if step.window is window:
-                step.scored = scored
-                break
+        self._steps.score(window, scored)
         self._advance()
 
     def messages(self) -> list[Message]:
@@ -170,6 +155,7 @@ class Session:
         ready = self._ready.model_copy(update={"resume": Resumed(accepted=True, continue_from_ms=self.intake.rejoin())})
         self._out = [ready, *(m for m in self._said if m.seq > max(1, last_seq))]
 
+    # --- facts ----------------------------------------------------------------------------------------------
 
     @property
     def received_ms(self) -> int:
@@ -187,6 +173,10 @@ class Session:
     @property
     def full(self) -> bool:
         """Whether more audio should wait outside (the buffer's limit is reached)."""
+        return self._brimful or self.intake.waiting_orders >= MAX_ORDERS
+
+    @property
+    def _brimful(self) -> bool:
         return self.intake.waiting_frames >= self._limits.max_buffer_seconds * self.intake.rate
 
     @property
@@ -218,7 +208,7 @@ class Session:
             newest = self.intake.ring.read(track.channel, span.since, span.end)
             bandwidth = self._terms.config.detail == "full" or track.wants_bandwidth
             quality = measure(newest, self.intake.layout.rate, bandwidth=bandwidth)
-            self._steps.append(_Step(self._terms.config, window, quality))
+            self._steps.add(Step(self._terms.config, window, quality))
             windows.append(window)
         return windows
 
@@ -230,8 +220,7 @@ class Session:
         return windows
 
     def _advance(self) -> None:
-        while self._steps and (self._steps[0].window is None or self._steps[0].scored is not None):
-            step = self._steps.popleft()
+        for step in self._steps.due():
             if step.window is not None:
                 self._hear(step, step.window)
             elif isinstance(step.command, wire.Finalize):
@@ -241,10 +230,10 @@ class Session:
                 self._say(done)
             elif isinstance(step.command, wire.Update):
                 self._say(Updated(config=self._terms.applied_config(step.config)))
-            elif isinstance(step.command, _End):
+            elif isinstance(step.command, End):
                 self._finish(step.config, step.command.failure)
 
-    def _hear(self, step: _Step, window: Window) -> None:
+    def _hear(self, step: Step, window: Window) -> None:
         assert step.scored is not None and step.quality is not None
         track, span = self._tracks[window.channel], window.span
         # The resampler may round the last sample up; media time never passes the audio's own end.
@@ -276,7 +265,7 @@ class Session:
         return Ack(**clocks, bytes=self._bytes, frames=self._pieces)
 
     def _overflow(self) -> None:
-        if not self.full or self._terms.config.on_overflow == "block":
+        if not self._brimful or self._terms.config.on_overflow == "block":
             return
         if self._terms.config.on_overflow == "close":
             self.fail(Overrun())

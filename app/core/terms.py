@@ -37,6 +37,7 @@ class Terms:
         if labels is not None and len(labels) != start.audio.channels:
             raise BadConfig("audio.channel_labels must name each channel once.", field="audio.channel_labels")
         self.model, self.audio, self.config = model, start.audio, start.config
+        self._check_profile(start.config)
         hop = start.config.hop_seconds
         self.layout = model.layout if hop is None else model.layout.with_hop(hop)
         self.info = model.info.model_copy(update={"hop_seconds": self.layout.hop / self.layout.rate})
@@ -50,7 +51,7 @@ class Terms:
         for name in changes:
             if name not in wire.Config.UPDATABLE:
                 raise NotUpdatable(field=f"config.{name[:64]}")
-        wire.update_config(self.config, changes)
+        self._check_profile(wire.update_config(self.config, changes))
 
     def update(self, changes: Mapping[str, Any]) -> None:
         self.config = wire.update_config(self.config, changes)
@@ -65,6 +66,10 @@ class Terms:
     def applied_config(self, config: wire.Config) -> dict[str, Any]:
         known = {name: getattr(config, name) for name in wire.Config.model_fields if name != "enrollment_id"}
         return {**known, "profile": self._profile(config), "hop_seconds": self.info.hop_seconds}
+
+    def _check_profile(self, config: wire.Config) -> None:
+        if self._profile(config) not in self.model.points:
+            raise BadConfig(f"The model has no such profile; it has {', '.join(self.model.points)}.", field="config.profile")
 
     def _profile(self, config: wire.Config) -> str:
         return config.profile or self.model.default_profile

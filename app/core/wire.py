@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
@@ -86,7 +87,7 @@ class Keepalive(Part):
 
 
 class Finalize(Part):
-    id: str | StrictInt | None = None
+    id: Annotated[str, Field(max_length=128)] | Annotated[StrictInt, Field(ge=-(2**53), le=2**53)] | None = None  # it is echoed, and kept
 
 
 class Update(Part):
@@ -109,7 +110,7 @@ def parse(text: str) -> ClientMessage:
     if not text.strip():
         return Stop()
     try:
-        content = json.loads(text)
+        content = json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise BadJson() from None
     if not isinstance(content, dict):
@@ -132,7 +133,8 @@ def start_from_query(query: Mapping[str, str]) -> Start | None:
     audio: dict[str, Any] = {name: query[name] for name in ("encoding",) if name in query}
     for name in ("sample_rate", "channels"):
         if name in query:
-            audio[name] = int(query[name]) if query[name].isascii() and query[name].isdigit() else query[name]
+            # Nine digits: int() refuses thousands of them with an error of its own.
+            audio[name] = int(query[name]) if re.fullmatch("[0-9]{1,9}", query[name]) else query[name]
     if "channel_labels" in query:
         audio["channel_labels"] = query["channel_labels"].split(",")
     named = {name: query[name] for name in ("session_id", "token", "protocol") if name in query}
@@ -150,6 +152,11 @@ def config_from_query(query: Mapping[str, str]) -> Config:
 def update_config(config: Config, changes: Mapping[str, Any]) -> Config:
     """`config` with the updatable fields changed. Raises BadConfig; the caller has refused other fields."""
     return _checked(Config, {**config.model_dump(exclude_unset=True), **changes}, prefix="config.")
+
+
+def _no_number(literal: str) -> Any:
+    """NaN and Infinity are Python's idea of JSON, nobody else's."""
+    raise ValueError(f"{literal} is not JSON")
 
 
 def _from_text(name: str, value: str) -> Any:
@@ -173,11 +180,12 @@ def _checked(kind: type[P], content: dict[str, Any], prefix: str = "") -> P:
         first = exc.errors(include_url=False, include_input=False)[0]
         field = prefix + ".".join(str(part) for part in first["loc"])
         error = BadConfig if kind in (Start, Config) else BadMessage
-        raise error(f"{field}: {first['msg']}.", field=field) from None
+        raise error(f"{field or 'the message'}: {first['msg']}.", field=field or None) from None
     if isinstance(message, Start):
         if message.protocol != PROTOCOL:
             raise BadConfig(f"The protocol must be {PROTOCOL}.", field="protocol")
-        if len(json.dumps(message.metadata)) > METADATA_BYTES:
+        packed = json.dumps(message.metadata, ensure_ascii=False, separators=(",", ":"))
+        if len(packed.encode("utf-8", "surrogatepass")) > METADATA_BYTES:
             raise BadConfig(f"metadata may hold {METADATA_BYTES} bytes of JSON.", field="metadata")
     return message
 

@@ -1,7 +1,8 @@
 """The micro-batcher: windows of all sessions -> batches on worker threads -> results back on the event loop. Called by `service`.
 
 No timer holds a window back: a worker takes whatever waits when it becomes free, so batches grow with the load by themselves. Live windows go
-before bulk ones (files). The queue is bounded: callers wait for room. An error goes to every caller whose windows were in the batch.
+before bulk ones (files). The queue is bounded: callers wait for room. An error goes to every caller whose windows were in the batch, and
+each tries once more, in a batch of its own.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class _Call:
     windows: Sequence[Window]
     future: asyncio.Future[list[Scored]]
     since: float
+    alone: bool
 
 
 class Batcher:
@@ -68,21 +70,41 @@ class Batcher:
         self._make_room()
 
     async def score(self, windows: Sequence[Window], *, bulk: bool = False) -> list[Scored]:
-        """Scores of `windows`, in their order. ScoringFailed if the detector failed, ShuttingDown if it is being closed."""
+        """Scores of `windows`, in their order. ScoringFailed if the detector failed on them, ShuttingDown if it is being closed."""
         if not windows:
             return []
+        try:
+            return await self._queued(windows, bulk, alone=False)
+        except ScoringFailed:
+            # Another caller's window may have spoilt the batch. A scorer that failed has kept nothing, so windows can be scored again.
+            return await self._queued(windows, bulk, alone=True)
+
+    async def _queued(self, windows: Sequence[Window], bulk: bool, *, alone: bool) -> list[Scored]:
         while self._waiting >= self._max_queue and not self._closing:
             waiter = self._loop.create_future()
             self._waiters.append(waiter)
             await waiter
         if self._closing:
             raise ShuttingDown()
-        call = _Call(windows, self._loop.create_future(), time.monotonic())
+        call = _Call(windows, self._loop.create_future(), time.monotonic(), alone)
         with self._ready:
             self._waiting += len(windows)
             self._lanes[bulk].append(call)
             self._ready.notify()
-        return await call.future
+        try:
+            return await call.future
+        except asyncio.CancelledError:
+            self._withdraw(call, bulk)
+            raise
+
+    def _withdraw(self, call: _Call, bulk: bool) -> None:
+        """A caller left: its windows give their room back, unless a worker has them already."""
+        with self._ready:
+            if call not in self._lanes[bulk]:
+                return
+            self._lanes[bulk].remove(call)
+            self._waiting -= len(call.windows)
+        self._make_room()
 
     # --- load -----------------------------------------------------------------------------------------------
 
@@ -90,7 +112,7 @@ class Batcher:
         """Share of time the workers were scoring, 0..1, over the last few seconds."""
         now = time.monotonic()
         faded = [share * 2 ** -((now - at) / BUSY_TIME_CONSTANT_S) for share, at in zip(self._busy, self._busy_at, strict=True)]
-        return sum(faded) / len(faded)
+        return min(1.0, sum(faded) / len(faded))
 
     def waiting_ms(self) -> float:
         """How long the oldest live window has been waiting."""
@@ -107,7 +129,7 @@ class Batcher:
             scored: list[Scored] = []
             error: BaseException | None = None
             try:
-                scored = self._scorer.score(windows)
+                scored = list(self._scorer.score(windows))
                 if len(scored) != len(windows):
                     error = ScoringFailed(f"The detector gave {len(scored)} scores for {len(windows)} windows.")
             except Exception as exc:  # whatever the runtime raises, the callers must hear of it and the worker must live
@@ -125,14 +147,13 @@ class Batcher:
             while not batch and not self._closing:
                 self._ready.wait_for(lambda: self._closing or any(self._lanes))
                 for lane in self._lanes:
-                    while lane and (not batch or size + len(lane[0].windows) <= self._max_batch):
-                        call = lane.popleft()
-                        if call.future.cancelled():
-                            self._waiting -= len(call.windows)
-                            continue
-                        batch.append(call)
-                        size += len(call.windows)
+                    while lane and (not batch or self._fits(lane[0], batch[0], size)):
+                        batch.append(lane.popleft())
+                        size += len(batch[-1].windows)
         return batch
+
+    def _fits(self, call: _Call, first: _Call, size: int) -> bool:
+        return not (call.alone or first.alone) and size + len(call.windows) <= self._max_batch
 
     def _note_busy(self, number: int, began: float, ended: float) -> None:
         # A first-order average of the 0/1 signal "this worker is scoring", faded while idle by `busy`.
@@ -149,10 +170,12 @@ class Batcher:
         with self._ready:
             self._waiting -= at
         self.batches, self.windows = self.batches + 1, self.windows + at
-        if self._waiting < self._max_queue:
-            self._make_room()
+        self._make_room()
 
     def _make_room(self) -> None:
+        """Wakes who waits for room; each looks again for itself."""
+        if self._waiting >= self._max_queue and not self._closing:
+            return
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if not waiter.done():

@@ -19,7 +19,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class CardPart(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class EncoderNames(CardPart):
@@ -99,7 +99,7 @@ class Card(CardPart):
     sample_rate: int = Field(ge=8000, le=48000)
     window_seconds: float = Field(default=4.0, gt=0, le=60)
     first_window_seconds: float = Field(default=1.0, gt=0)
-    hop_seconds: float = Field(default=0.5, gt=0)
+    hop_seconds: float = Field(default=0.5, ge=0.05)
     min_speech_seconds: float = Field(default=0.5, ge=0)
     high_means: Literal["spoof", "bonafide"]
     files: dict[str, Sha256]
@@ -119,6 +119,8 @@ class Card(CardPart):
             raise ValueError(f"kind is {self.kind!r}, so the card needs a part of that name")
         if self.kind == "frames" and self.high_means != "spoof":
             raise ValueError("the head of a frames model gives an llr, and a high llr means spoof")
+        if max(self.first_window_seconds, self.hop_seconds, self.min_speech_seconds) > self.window_seconds:
+            raise ValueError("first_window_seconds, hop_seconds and min_speech_seconds must not be longer than window_seconds")
         if self.default_operating_point not in self.operating_points:
             raise ValueError("default_operating_point is not among operating_points")
         named = {self.frames.encoder.file, self.frames.head.file} if self.frames else {self.window.file} if self.window else set()
@@ -138,7 +140,9 @@ def read_card(folder: Path) -> Card:
         content = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise ModelMissing(f"There is no model card at {path}.") from None
-    except ValueError as exc:
+    except OSError as exc:
+        raise ModelMissing(f"{path} cannot be read: {exc.strerror}.") from None
+    except (ValueError, RecursionError) as exc:
         raise CardMismatch(f"{path} is not JSON: {exc}.") from None
     try:
         return Card.model_validate(content)

@@ -60,6 +60,12 @@ def _shape(name: str, value: Any, wanted: tuple[int, ...]) -> Floats:
     return value.astype(np.float32, copy=False)
 
 
+def _finite(values: Floats) -> Floats:
+    if not np.isfinite(values).all():
+        raise ValueError("the detector gave a value that is not finite")
+    return values
+
+
 class FrameScorer:
     """Encodes each second of audio once; windows pool the frames that hold speech, from the channel's `FrameMemory`."""
 
@@ -68,12 +74,22 @@ class FrameScorer:
         self._encoder, self._head = open_graph(folder / part.encoder.file), open_graph(folder / part.head.file)
         _require(self._encoder, part.encoder.file, [part.encoder.audio], [part.encoder.frames, part.encoder.speech])
         _require(self._head, part.head.file, [part.head.frames, part.head.mask], [part.head.llr])
-        self._frame_ms = part.frame_samples * 1000 // card.sample_rate
+        self._rate = card.sample_rate
         self._window_frames = round(card.window_seconds * card.sample_rate) // part.frame_samples
         self._min_frames = max(1, round(card.min_speech_seconds * card.sample_rate / part.frame_samples))
         self._probe()
 
     def score(self, windows: Sequence[Window]) -> list[Scored]:
+        """All or nothing: what was written to the memories is taken back when scoring fails, so that it can be tried again."""
+        before = {window.memory: window.memory.copy() for window in windows if window.memory is not None}
+        try:
+            return self._score(windows)
+        except BaseException:
+            for memory, copy in before.items():
+                memory.restore(copy)
+            raise
+
+    def _score(self, windows: Sequence[Window]) -> list[Scored]:
         encoded = self._encode(windows)
         counts: list[tuple[int, int]] = []
         pooled, masks, asked = [], [], []
@@ -93,7 +109,10 @@ class FrameScorer:
                 pooled.append(self._padded(frames))
                 masks.append(self._padded(mask.astype(np.float32)))
         llrs = dict(zip(asked, self._pool(np.stack(pooled), np.stack(masks)).tolist(), strict=True)) if asked else {}
-        return [Scored(llrs.get(i), speech * self._frame_ms, new * self._frame_ms) for i, (speech, new) in enumerate(counts)]
+        return [Scored(llrs.get(i), self._ms(speech), self._ms(new)) for i, (speech, new) in enumerate(counts)]
+
+    def _ms(self, frames: int) -> int:
+        return frames * self._part.frame_samples * 1000 // self._rate
 
     def _encode(self, windows: Sequence[Window]) -> dict[int, tuple[Floats, Floats]]:
         by_count: dict[int, list[int]] = defaultdict(list)
@@ -109,14 +128,12 @@ class FrameScorer:
     def _run_encoder(self, audio: Floats, count: int) -> tuple[Floats, Floats]:
         names = self._part.encoder
         frames, speech = self._encoder.run([names.frames, names.speech], {names.audio: audio})
-        return _shape("frames", frames, (len(audio), count, self._part.embedding_size)), _shape("speech", speech, (len(audio), count))
+        frames = _shape("frames", frames, (len(audio), count, self._part.embedding_size))
+        return _finite(frames), _finite(_shape("speech", speech, (len(audio), count)))
 
     def _pool(self, frames: Floats, mask: Floats) -> Floats:
         names = self._part.head
-        llr = _shape("llr", self._head.run([names.llr], {names.frames: frames, names.mask: mask})[0], (len(frames),))
-        if not np.isfinite(llr).all():
-            raise ValueError("the detector gave a score that is not finite")
-        return llr
+        return _finite(_shape("llr", self._head.run([names.llr], {names.frames: frames, names.mask: mask})[0], (len(frames),)))
 
     def _padded(self, rows: Floats) -> Floats:
         """Rows up to a full window, so that windows of any length share one batch; the mask keeps the padding out."""
@@ -125,11 +142,11 @@ class FrameScorer:
         return out
 
     def _probe(self) -> None:
-        part, count = self._part, 25
+        part, count = self._part, min(25, self._window_frames)
         audio = np.zeros((2, part.left_samples + count * part.frame_samples + part.right_samples), np.float32)
         try:
             frames, _ = self._run_encoder(audio, count)
-            self._pool(frames, np.ones(frames.shape[:2], np.float32))
+            self._pool(np.stack([self._padded(rows) for rows in frames]), np.ones((len(frames), self._window_frames), np.float32))
         except CardMismatch:
             raise
         except Exception as exc:
@@ -145,7 +162,8 @@ class WindowScorer:
         _require(self._graph, part.file, [part.audio], [part.score])
         self._sign = 1.0 if card.high_means == "spoof" else -1.0
         try:
-            self._raw(np.zeros((2, part.samples), np.float32))
+            # Noise, not silence: some classifiers divide by the level, and the energy gate keeps silence away from them.
+            self._raw(np.random.default_rng(0).normal(0, 0.1, (2, part.samples)).astype(np.float32))
         except CardMismatch:
             raise
         except Exception as exc:
@@ -163,8 +181,9 @@ class WindowScorer:
     def _raw(self, audio: Floats) -> Floats:
         out = np.asarray(self._graph.run([self._part.score], {self._part.audio: audio})[0], np.float32)
         if out.shape == (len(audio), 2):
-            return np.asarray(out[:, self._part.spoof_column] - out[:, 1 - self._part.spoof_column])
-        return _shape("score", out.reshape(len(audio)) if out.size == len(audio) else out, (len(audio),))
+            return _finite(np.asarray(out[:, self._part.spoof_column] - out[:, 1 - self._part.spoof_column]))
+        out = _shape("score", out.reshape(len(audio)) if out.size == len(audio) else out, (len(audio),))
+        return _finite(out)
 
     def _fitted(self, audio: Samples) -> Samples:
         wanted = self._part.samples

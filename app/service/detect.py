@@ -22,6 +22,7 @@ from app.core.terms import Model
 from app.core.windows import Scored, Window
 from app.scoring.onnx import Scorer
 
+GATHER_MS = 8000  # audio that is decoded before its windows are scored together: half the work of one window at a time
 FILE_BATCH = 16  # windows in flight for one file: enough for a good batch, few enough not to hold a live window up
 
 Score = Callable[[Sequence[Window]], Awaitable[list[Scored]]]
@@ -30,6 +31,7 @@ NOTES: dict[WarningCode, str] = {
     "truncated": "The file ends before its header says; what was there has been used.",
     "corrupt": "Parts of the file could not be decoded and were left out.",
     "format_changed": "The format changes inside the file; what follows the change was left out.",
+    "other_tracks": "The file has more than one sound track; one was used.",
     "mixed": "The file has more than two channels; they were mixed into one.",
     "non_finite_audio": "The audio held NaN or infinite samples; they were replaced by zero.",
 }
@@ -64,38 +66,48 @@ async def detect(
     audio: Audio, model: Model, score: Score, config: wire.Config, *, max_seconds: float, on_message: Callable[[Message], None] | None = None
 ) -> Result:
     """Scores a decoded file. Raises EmptyAudio, AudioTooLong beyond `max_seconds`, BadConfig, and what the decoder and `score` raise."""
-    feed = _Feed(audio)
-    limits = Limits(max_session_seconds=int(max_seconds) + 1, idle_timeout_seconds=0, max_frame_bytes=0, max_buffer_seconds=max_seconds)
+    feed = Feed(audio)
+    # The session's own limits stay out of reach: its overflow rules are for live audio, and `max_seconds` is counted here.
+    most = int(max_seconds) + 100
+    limits = Limits(max_session_seconds=most, idle_timeout_seconds=0, max_frame_bytes=0, max_buffer_seconds=most)
     start = wire.Start(audio=wire.Audio(encoding=feed.encoding, sample_rate=audio.sample_rate, channels=feed.channels), config=config)
     session = Session(secrets.token_hex(16), "", model, limits, start)
     gathered: list[Message] = []
 
     async def drain() -> None:
-        while windows := session.windows(FILE_BATCH):
+        windows = session.windows(FILE_BATCH)
+        while windows:
             for window, scored in zip(windows, await score(windows), strict=True):
                 session.scored(window, scored)
-            for message in session.messages():
-                gathered.append(message)
-                if on_message is not None:
-                    on_message(message)
+            hand_on()
+            windows = session.windows(FILE_BATCH)
+        hand_on()
 
+    def hand_on() -> None:
+        for message in session.messages():
+            gathered.append(message)
+            if on_message is not None:
+                on_message(message)
+
+    drained_ms = 0
     async for block in audio.blocks():
         session.receive_bytes(feed.prepared(block))
-        await drain()
+        if session.received_ms > max_seconds * 1000:
+            raise AudioTooLong()
+        if session.received_ms - drained_ms >= GATHER_MS:
+            drained_ms = session.received_ms
+            await drain()
     if not session.received_ms:
         raise EmptyAudio()
     session.stop()
     await drain()
-    gathered += session.messages()
-    if session.failure is not None:
-        raise AudioTooLong()
     done = next(m for m in gathered if isinstance(m, Done))
     warnings = [m for m in gathered if isinstance(m, Warning)]
     warnings += [Warning(code=code, message=text) for code, text in NOTES.items() if code in (*audio.warnings, *feed.notes)]
     return Result(done, [m for m in gathered if isinstance(m, Segment)], warnings)
 
 
-class _Feed:
+class Feed:
     """Fits decoded blocks to what a session takes: one or two channels, finite floats."""
 
     def __init__(self, audio: Audio) -> None:

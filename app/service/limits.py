@@ -57,9 +57,12 @@ class Gate:
         self.refused = 0
 
     @contextmanager
-    def enter(self) -> Iterator[None]:
-        """A place inside, for as long as the block runs. Raises ServerFull, which says when to try again."""
-        reason = self._reason()
+    def enter(self, *, instead: bool = False) -> Iterator[None]:
+        """A place inside, for as long as the block runs. Raises ServerFull, which says when to try again.
+
+        `instead`: whoever comes in makes somebody leave, so it is not one more.
+        """
+        reason = None if instead else self._reason()
         if reason is not None:
             self.refused += 1
             raise ServerFull(f"The server is full: {reason}. Try again later.", retry_after_ms=self._retry_after_ms)

@@ -11,10 +11,9 @@ from collections import deque
 from typing import Protocol
 
 from app.core import wire
-from app.core.errors import IdleTimeout, ScoringFailed, SlowReader, TakenOver, VoxproofError
+from app.core.errors import IdleTimeout, SlowReader, TakenOver, VoxproofError
 from app.core.messages import Ack, Error, Message, Segment, Warning
 from app.core.session import Session
-from app.core.windows import Scored, Window
 from app.scoring.batch import Batcher
 from app.status import STATUS
 
@@ -43,11 +42,18 @@ class Stream:
         self.session = session
         self._batcher, self._idle_timeout_s, self._send_timeout_s, self._lagging_ms = batcher, idle_timeout_s, send_timeout_s, lagging_ms
         self._arrivals: deque[tuple[int, float]] = deque()  # (received_ms afterwards, when)
+        self._asked_at = float("-inf")  # when the last text message came: finalize and stop make windows of audio that came long before
         self._lagging_said_at = float("-inf")
         self._latency_ms = 0
         self._wake, self._room, self._turn = asyncio.Event(), asyncio.Event(), asyncio.Lock()
         self._ending: VoxproofError | None = None
-        self._gone = False
+        self._gone = self._scoring = False
+        self._runs = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether the session has ended and its end was told."""
+        return self.session.closed and not self._gone
 
     def take_over(self) -> None:
         """Ends the connection being served, if there is one; the next `run` waits until it has let go."""
@@ -57,12 +63,19 @@ class Stream:
     async def run(self, connection: Connection, *, resume_after: int | None = None) -> VoxproofError | None:
         """Serves until the session closes (None or its failure) or this connection ends; `resume_after`: the last seq a resuming client has.
 
-        Afterwards `session.closed` tells whether the session itself is over; if not, it can be resumed.
+        Afterwards `over` tells whether the session is done with; if not, it can be resumed.
         """
+        self._runs += 1
+        own = self._runs
         async with self._turn:
             self._ending, self._gone = None, False
+            if own != self._runs:  # while this one waited for its turn, another came
+                self._ending = TakenOver()
+                await self._say_ending(connection)
+                return self._ending
             if resume_after is not None:
                 self.session.rejoin(resume_after)
+                self._arrivals.clear()  # the time without a connection is nobody's lag
             reader = asyncio.create_task(self._read(connection))
             try:
                 await self._serve(connection, reader)
@@ -76,9 +89,10 @@ class Stream:
         while True:
             self._wake.clear()
             windows = session.windows(LIVE_BATCH)
+            self._scoring = bool(windows)
             if windows:
                 try:
-                    scored = await self._scored(windows)
+                    scored = await self._batcher.score(windows)
                 except VoxproofError as exc:
                     session.fail(exc)
                 else:
@@ -93,17 +107,13 @@ class Stream:
                 if reader.done():
                     reader.result()  # it ends by itself only when the peer is gone; anything else is a bug of ours
                 await self._wake.wait()
-        if not session.closed and self._ending is not None:
-            error = Error.of(self._ending, fatal=True)
-            # It belongs to this connection, not to the session: it takes no number, so that nothing is missed on a resume.
-            await self._send(connection, [error.numbered(0)])
+        if not session.closed:
+            await self._say_ending(connection)
 
-    async def _scored(self, windows: list[Window]) -> list[Scored]:
-        try:
-            return await self._batcher.score(windows)
-        except ScoringFailed:
-            # Another stream's window may have spoilt the batch: once more, alone. Scoring a window twice is harmless.
-            return await self._batcher.score(windows)
+    async def _say_ending(self, connection: Connection) -> None:
+        if self._ending is not None:
+            # It belongs to this connection, not to the session: it takes no number, so that nothing is missed on a resume.
+            await self._send(connection, [Error.of(self._ending, fatal=True).numbered(0)])
 
     async def _read(self, connection: Connection) -> None:
         session = self.session
@@ -112,12 +122,18 @@ class Stream:
                 while session.full and not session.closed:
                     self._room.clear()
                     await self._room.wait()
-                async with asyncio.timeout(self._idle_timeout_s):
-                    message = await connection.receive()
+                try:
+                    async with asyncio.timeout(self._idle_timeout_s):
+                        message = await connection.receive()
+                except TimeoutError:
+                    if self._scoring:
+                        continue  # it is the peer that waits
+                    raise IdleTimeout(f"Nothing was received for {self._idle_timeout_s:g} s.") from None
                 if message is None:
                     self._gone = True
                     return
                 if isinstance(message, str):
+                    self._asked_at = time.monotonic()
                     session.receive_text(message)
                 else:
                     session.receive_bytes(message)
@@ -125,8 +141,6 @@ class Stream:
                 if not self._arrivals or received_ms > self._arrivals[-1][0]:
                     self._arrivals.append((received_ms, time.monotonic()))
                 self._wake.set()
-        except TimeoutError:
-            self._end(IdleTimeout(f"Nothing was received for {self._idle_timeout_s:g} s."))
         except VoxproofError as exc:
             self._end(exc)
         finally:
@@ -156,22 +170,25 @@ class Stream:
     def _complete(self, message: Message) -> None:
         """Adds what the core cannot know: wall-clock fields and transport numbers."""
         if isinstance(message, Segment) and message.latency_ms is None:
-            message.latency_ms = self._latency_ms = self._lag_ms(message.end_ms)
+            message.latency_ms = self._latency_ms = self._lag_ms(message)
             now = time.monotonic()
             if self._latency_ms > self._lagging_ms and now - self._lagging_said_at > LAGGING_EVERY_S:
                 self._lagging_said_at = now
                 self.session.warn(Warning(code="lagging", message=f"Verdicts come {self._latency_ms} ms late: the server is busy."))
                 self._wake.set()
-        elif isinstance(message, Ack):
+        elif isinstance(message, Ack) and message.lag_ms is None:  # one that is said again stays as it was
             message.lag_ms = self._latency_ms
         elif isinstance(message, Error):
             complete_error(message)
 
-    def _lag_ms(self, media_ms: int) -> int:
-        """Time since the audio at `media_ms` was received."""
-        while len(self._arrivals) > 1 and self._arrivals[0][0] < media_ms:
+    def _lag_ms(self, segment: Segment) -> int:
+        """Time since the last sample of the segment was received; or, for one that was asked for by finalize or stop, since then."""
+        while len(self._arrivals) > 1 and self._arrivals[0][0] < segment.end_ms:
             self._arrivals.popleft()
-        return max(0, round((time.monotonic() - self._arrivals[0][1]) * 1000)) if self._arrivals else 0
+        since = self._arrivals[0][1] if self._arrivals else time.monotonic()
+        if segment.interim or segment.end_ms >= self.session.received_ms - 1:
+            since = max(since, self._asked_at)
+        return max(0, round((time.monotonic() - since) * 1000))
 
 
 def complete_error(message: Error) -> Error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import secrets
 from contextlib import suppress
 
@@ -15,6 +16,7 @@ from app.core.errors import (
     BadConfig,
     FormatUnknown,
     HandshakeTimeout,
+    Internal,
     NotReady,
     TakenOver,
     TooManyErrors,
@@ -31,6 +33,8 @@ from app.settings import Settings
 from app.status import STATUS
 
 NORMAL = 1000
+
+log = logging.getLogger(__name__)
 
 
 class Streams:
@@ -60,13 +64,20 @@ class Streams:
                 start = await self._handshake(connection, first_text)
                 if start is None:
                     return NORMAL
-            with self._gate.enter():
+            with self._gate.enter(instead=self._takes_over(start)):
                 return await self._converse(connection, start)
         except VoxproofError as exc:
-            with suppress(ConnectionError, TimeoutError):
-                async with asyncio.timeout(self._settings.send_timeout_seconds):
-                    await connection.send(wire.encode(complete_error(Error.of(exc, fatal=True)).numbered(1)))
-            return STATUS[exc.code].close
+            return await self._refuse(connection, exc)
+        except Exception:
+            log.exception("a live stream failed")
+            return await self._refuse(connection, Internal())
+
+    async def _refuse(self, connection: Connection, problem: VoxproofError) -> int:
+        """Says why the connection ends, if the peer still listens; gives the close code."""
+        with suppress(ConnectionError, TimeoutError):
+            async with asyncio.timeout(self._settings.send_timeout_seconds):
+                await connection.send(wire.encode(complete_error(Error.of(problem, fatal=True)).numbered(1)))
+        return STATUS[problem.code].close
 
     async def _handshake(self, connection: Connection, text: str | bytes | None) -> wire.Start | None:
         """The first `start` of a client; None when it left or said stop. Raises what makes the connection hopeless."""
@@ -102,17 +113,23 @@ class Streams:
             return None
 
     async def _converse(self, connection: Connection, start: wire.Start) -> int:
-        if start.resume is not None:
-            stream = self._resumed(start.resume)
-            ending = await stream.run(connection, resume_after=start.resume.last_seq)
+        stream = self._opened(start) if start.resume is None else self._resumed(start.resume)
+        try:
+            ending = await stream.run(connection, resume_after=start.resume.last_seq if start.resume else None)
+        except BaseException:
+            self._forget(stream.session.id)  # a bug of ours, or this task was cancelled: windows may be lost, so nobody can go on with it
+            raise
+        if isinstance(ending, TakenOver):
+            pass  # it belongs to the other connection now
+        elif stream.over or connection.abandoned:
+            self._forget(stream.session.id)
         else:
-            stream = self._opened(start)
-            ending = await stream.run(connection)
-        if stream.session.closed or connection.abandoned:
-            self._streams.pop(stream.session.id, None)
-        elif not isinstance(ending, TakenOver):
             self._park(stream)
         return NORMAL if ending is None else STATUS[ending.code].close
+
+    def _takes_over(self, start: wire.Start) -> bool:
+        """Whether it names a session that has a connection now. Whether it may have it, `_resumed` says."""
+        return start.resume is not None and start.resume.session_id in self._streams.keys() - self._parked.keys()
 
     def _opened(self, start: wire.Start) -> Stream:
         session_id = start.session_id or secrets.token_hex(16)
@@ -141,7 +158,10 @@ class Streams:
         return stream
 
     def _park(self, stream: Stream) -> None:
-        while len(self._parked) >= max(1, self._settings.max_parked):
+        if not self._settings.max_parked:
+            self._forget(stream.session.id)
+            return
+        while len(self._parked) >= self._settings.max_parked:
             self._forget(next(iter(self._parked)))
         later = asyncio.get_running_loop().call_later(self._settings.resume_window_seconds, self._forget, stream.session.id)
         self._parked[stream.session.id] = later
@@ -150,4 +170,3 @@ class Streams:
         if timer := self._parked.pop(session_id, None):
             timer.cancel()
         self._streams.pop(session_id, None)
-

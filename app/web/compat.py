@@ -18,7 +18,7 @@ from app.core.b64 import decode_base64
 from app.core.errors import BadJson, BadMessage, EmptyAudio, IdleTimeout, Internal, VoxproofError
 from app.service.services import OLDER_CONFIG, Services, TwoClass
 from app.status import STATUS
-from app.web.errors import log, request_id
+from app.web.errors import headers_of, log, request_id
 from app.web.stream import Socket, chosen_subprotocol, refuse_foreign, serve
 from app.web.upload import read_audio
 
@@ -38,9 +38,8 @@ async def analyze(request: Request) -> Response:
 
 
 def _refusal(exc: VoxproofError) -> Response:
-    headers = {"Retry-After": str(-(-exc.retry_after_ms // 1000))} if exc.retry_after_ms is not None else {}
     text = _sentence(exc)
-    return JSONResponse({"detail": text, "error": text, "code": exc.code}, STATUS[exc.code].http, headers)
+    return JSONResponse({"detail": text, "error": text, "code": exc.code}, STATUS[exc.code].http, headers_of(exc))
 
 
 async def ws(websocket: WebSocket) -> None:
@@ -86,7 +85,7 @@ async def _answer(services: Services, message: str | bytes) -> dict[str, Any]:
         if isinstance(message, bytes):
             raise BadMessage("Send a JSON text message with the field audio_data.")
         with services.uploads.enter():
-            return (await _judged(services, _audio_of(message))).content()
+            return (await _judged(services, await asyncio.to_thread(_audio_of, message))).content()
     except VoxproofError as exc:
         return {"error": _sentence(exc)}
     except Exception:

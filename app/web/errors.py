@@ -40,11 +40,19 @@ def problem(request: Request, exc: VoxproofError) -> Response:
     }
     if exc.field is not None:
         content["field"] = exc.field
-    headers = {}
     if exc.retry_after_ms is not None:
         content["retry_after_ms"] = exc.retry_after_ms
+    return JSONResponse(content, status.http, headers_of(exc), media_type="application/problem+json")
+
+
+def headers_of(exc: VoxproofError) -> dict[str, str]:
+    """What an error says in its headers, whatever the shape of its body."""
+    headers = {}
+    if exc.retry_after_ms is not None:
         headers["Retry-After"] = str(-(-exc.retry_after_ms // 1000))
-    return JSONResponse(content, status.http, headers, media_type="application/problem+json")
+    if STATUS[exc.code].http == HTTPStatus.REQUEST_TIMEOUT:
+        headers["Connection"] = "close"  # the rest of the body may never come
+    return headers
 
 
 async def on_voxproof_error(request: Request, exc: Exception) -> Response:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from urllib.parse import urlsplit
 
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from app.core import wire
-from app.core.errors import BadConfig, ForeignOrigin, FrameTooBig
+from app.core.errors import BadConfig, BadUtf8, ForeignOrigin, FrameTooBig
 from app.core.messages import Error
 from app.service.live import complete_error
 from app.service.services import Services
@@ -42,6 +41,8 @@ class Socket:
         # Characters are at most as many as bytes; base64 and JSON are ASCII, so this is the size for all honest messages.
         if len(data) > self._max_frame_bytes:
             raise FrameTooBig(f"The message has {len(data)} bytes; the limit is {self._max_frame_bytes}.")
+        if isinstance(data, str) and not data.isascii() and any("\ud800" <= letter <= "\udfff" for letter in data):
+            raise BadUtf8()  # see `protocol`
         return data
 
     async def send(self, text: str) -> None:
@@ -89,7 +90,8 @@ async def refuse_foreign(websocket: WebSocket, allowed: list[str]) -> bool:
     origin = websocket.headers.get("origin")
     if origin is None or origin in allowed or "*" in allowed:
         return False
-    if origin != "null" and urlsplit(origin).netloc == websocket.headers.get("host"):
+    host = websocket.headers.get("host")
+    if origin in (f"http://{host}", f"https://{host}"):
         return False
     await websocket.send_denial_response(PlainTextResponse(ForeignOrigin.default_message, STATUS[ForeignOrigin.code].http))
     return True

@@ -29,7 +29,8 @@ async def detect(request: Request) -> Response:
     with services.uploads.enter():
         data = await read_audio(request, services.settings.max_upload_bytes, services.settings.max_upload_seconds)
         result = await services.check(data, config)
-    return JSONResponse({**answer(result, data), "request_id": request_id(request)})
+    content = await asyncio.to_thread(answer, result, data)  # it hashes the file
+    return JSONResponse({**content, "request_id": request_id(request)})
 
 
 async def read_audio(request: Request, max_bytes: int, max_seconds: float) -> bytes:
@@ -40,7 +41,8 @@ async def read_audio(request: Request, max_bytes: int, max_seconds: float) -> by
             if kind == "multipart/form-data":
                 data = await _from_form(_limited(request, max_bytes + FORM_OVERHEAD_BYTES, max_bytes), max_bytes)
             elif kind == "application/json":
-                data = _from_json(await _limited(request, max_bytes * 4 // 3 + FORM_OVERHEAD_BYTES, max_bytes).body())
+                body = await _limited(request, max_bytes * 4 // 3 + FORM_OVERHEAD_BYTES, max_bytes).body()
+                data = await asyncio.to_thread(_from_json, body)  # half a second for 50 MB, which live streams would wait for
             else:
                 data = await _limited(request, max_bytes, max_bytes).body()
     except TimeoutError:
@@ -80,6 +82,8 @@ async def _from_form(request: Request, max_bytes: int) -> bytes:
         form = await parser.parse()
     except MultiPartException as exc:
         raise BadMessage(f"The form cannot be read: {exc.message}") from None
+    except UnicodeError:  # it declares one of Python's odd charsets: `undefined`, `punycode`
+        raise BadMessage("The form cannot be read: its text is not in the charset it declares.") from None
     try:
         file = form.get("file")
         if not isinstance(file, UploadFile):

@@ -1,0 +1,109 @@
+"""Servers shared by the integration tests, and `unharmed`: what every abuse must leave intact.
+
+Three processes serve the whole folder: `server` with the defaults, `hasty` with short times and small limits, `narrow` with few places.
+A traceback that a server prints during a test fails that test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from app.scoring.load import Detector, load
+from tests.integration.material import assert_same, encoded, outcome_here, outcome_of_answer, outcome_of_rows, wav_of
+from tests.integration.server import Server
+from tests.integration.talk import started
+from tests.toy import make_model, voice
+
+Unharmed = Callable[[Server], AbstractAsyncContextManager[None]]
+
+KEEPALIVE_S = 0.3  # `hasty` closes after a second of silence
+RUNNING: list[Server] = []
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_model(tmp_path_factory.mktemp("models") / "toy")
+
+
+@pytest.fixture(scope="session")
+def detector(toy: Path) -> Detector:
+    """The servers' detector, in this process: what they must agree with."""
+    return load(str(toy), toy.parent)
+
+
+def _running(factory: pytest.TempPathFactory, model: Path, **settings: Any) -> Iterator[Server]:
+    with Server(factory.mktemp("server"), model, **settings) as running:
+        RUNNING.append(running)
+        yield running
+        RUNNING.remove(running)
+        assert not running.traces(), "\n".join(running.lines[-60:])
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, toy: Path) -> Iterator[Server]:
+    """All settings at their defaults."""
+    yield from _running(tmp_path_factory, toy)
+
+
+@pytest.fixture(scope="session")
+def hasty(tmp_path_factory: pytest.TempPathFactory, toy: Path) -> Iterator[Server]:
+    """Loses patience after a second, takes files of a megabyte and five seconds of live audio."""
+    yield from _running(
+        tmp_path_factory, toy, first="from app.web import protocol, stream; protocol.LINGER_S = stream.CLOSE_PATIENCE_S = 0.5\n",
+        idle_timeout_seconds=1, handshake_timeout_seconds=1, send_timeout_seconds=1, resume_window_seconds=1.5, max_session_seconds=5,
+        max_upload_bytes=1_000_000, max_upload_seconds=1, older_idle_timeout_seconds=1, max_audio_seconds=20,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def narrow(tmp_path_factory: pytest.TempPathFactory, toy: Path) -> Iterator[Server]:
+    """Two streams, one upload, one socket on /ws."""
+    yield from _running(tmp_path_factory, toy, max_streams=2, max_uploads=1, max_older_sockets=1, retry_after_ms=2500)
+
+
+@pytest.fixture(autouse=True)
+def no_traces() -> Iterator[None]:
+    before = {running: len(running.traces()) for running in RUNNING}
+    yield
+    for running in RUNNING:
+        assert len(running.traces()) == before.get(running, 0), "the server printed a traceback:\n" + "\n".join(running.lines[-60:])
+
+
+@pytest.fixture
+def unharmed(detector: Detector) -> Unharmed:
+    """`async with unharmed(server): abuse` - a stream opened before it must end as if nothing had been, and the next file must be served."""
+
+    @asynccontextmanager
+    async def around(running: Server) -> AsyncIterator[None]:
+        data = encoded(voice(4.0, "spoof"), "pcm_s16le")
+        wanted = await outcome_here(wav_of(data, "pcm_s16le", 16000, 1), detector)
+        async with started(running.ws()) as bystander:
+            await bystander.send(data[:50_001])
+            await bystander.next("segment")
+            patience = asyncio.create_task(_keep(bystander.connection.send))
+            yield
+            patience.cancel()
+            await bystander.send(data[50_001:], {"type": "stop"})
+            assert await bystander.rest() == 1000
+            assert_same(outcome_of_rows(bystander.rows), wanted)
+        async with httpx2.AsyncClient(timeout=30) as http:
+            answer = await http.post(running.http + "/v1/detect", content=wav_of(data, "pcm_s16le", 16000, 1))
+        assert answer.status_code == 200, answer.text
+        assert_same(outcome_of_answer(answer.json()), wanted)
+
+    return around
+
+
+async def _keep(send: Callable[..., object]) -> None:
+    with suppress(ConnectionClosed):
+        while True:
+            await asyncio.sleep(KEEPALIVE_S)  # the timer is what this task is for
+            await send('{"type":"keepalive"}')  # type: ignore[misc]
