@@ -1,0 +1,133 @@
+"""The recipe of one training run: frozen dataclasses read from a TOML file (`models/light/recipe.toml`).
+
+Every number that changes what is trained stands here; what a run wrote is kept beside its checkpoint, so a resumed run and an
+export use the same values.
+"""
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+RATE = 16000
+"""Samples per second of everything in the lab (the data is 16 kHz)."""
+FRAME_SAMPLES = 320
+"""One frame is 20 ms. Labels, masks and embeddings count in frames."""
+
+
+@dataclass(frozen=True)
+class Net:
+    """Sizes of the encoder and of the head (see `nets.py` for the layers)."""
+
+    frequency_bins: int = 160
+    level_columns: int = 7
+    channels: tuple[int, ...] = (16, 32, 48, 64)
+    embedding_size: int = 96
+    attention_size: int = 48
+    head_size: int = 96
+    dropout: float = 0.2
+    left_samples: int = 3200
+    right_samples: int = 1600
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Probabilities of each step, the same for both classes; levels in dB."""
+
+    coded: float = 0.3
+    filtered: float = 0.5
+    band_limited: float = 0.3
+    room: float = 0.25
+    telephone: float = 0.08
+    clipped: float = 0.08
+    noise: float = 0.5
+    snr_db: tuple[float, float] = (5.0, 40.0)
+    floor: float = 0.5
+    floor_db: tuple[float, float] = (-85.0, -45.0)
+    gap: float = 0.15
+    gain_db: tuple[float, float] = (-45.0, 0.0)
+    frequency_masks: float = 0.5
+
+
+@dataclass(frozen=True)
+class Train:
+    """The loop. `epoch_clips` is the number of clips drawn an epoch (sampling is balanced, so an epoch is not one pass)."""
+
+    seed: int = 20261120
+    epochs: int = 20
+    epoch_clips: int = 8192
+    batch: int = 64
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    warmup_steps: int = 200
+    ema: float = 0.995
+    crop_seconds: tuple[float, ...] = (1.0, 1.5, 2.0, 3.0, 4.0)
+    copies: float = 0.3
+    nonspeech: float = 0.12
+    speech_weight: float = 0.5
+    frame_weight: float = 0.3
+    label_smoothing: float = 0.02
+    threads: int = 2
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Values of `Augment` and `Train` that are others from an epoch on."""
+
+    from_epoch: int
+    augment: dict = field(default_factory=dict)
+    train: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything of a run. `data` is the shared speech data, `cache` the decoded copy on disk, `runs` the checkpoints.
+
+    A frame counts as speech above `speech_threshold` (a probability).
+    """
+
+    name: str = "light"
+    version: str = "0.1.0"
+    speech_threshold: float = 0.7
+    data: Path = Path("../shared/data")
+    cache: Path = Path("/work/lab-runs/cache")
+    runs: Path = Path("/work/lab-runs/light")
+    net: Net = field(default_factory=Net)
+    augment: Augment = field(default_factory=Augment)
+    train: Train = field(default_factory=Train)
+    stages: tuple[Stage, ...] = ()
+
+    def at(self, epoch: int) -> "Recipe":
+        """The recipe as it stands in `epoch`: each stage that has begun has changed its values."""
+        augment, train = self.augment, self.train
+        for stage in self.stages:
+            if epoch >= stage.from_epoch:
+                augment, train = dataclasses.replace(augment, **stage.augment), dataclasses.replace(train, **stage.train)
+        return dataclasses.replace(self, augment=augment, train=train)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a TOML file; an unknown key is an error, a missing one keeps its default."""
+    return recipe_from(tomllib.loads(path.read_text()))
+
+
+def recipe_from(values: dict) -> Recipe:
+    """The inverse of `dataclasses.asdict` (JSON lists become tuples, strings become paths)."""
+    rooms = {"net": Net, "augment": Augment, "train": Train}
+    given = {key: rooms[key](**{k: _frozen(v) for k, v in value.items()}) if key in rooms else value for key, value in values.items()}
+    if "stages" in given:
+        given["stages"] = tuple(Stage(stage["from_epoch"], stage.get("augment", {}), stage.get("train", {})) for stage in given["stages"])
+    for key in ("data", "cache", "runs"):
+        if key in given:
+            given[key] = Path(given[key])
+    return Recipe(**given)
+
+
+def plain(recipe: Recipe) -> dict:
+    """The recipe as JSON-ready values, for checkpoints and cards."""
+    return {key: str(value) if isinstance(value, Path) else value for key, value in dataclasses.asdict(recipe).items()}
+
+
+def _frozen(value):
+    return tuple(value) if isinstance(value, list) else value

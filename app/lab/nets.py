@@ -1,0 +1,145 @@
+"""The detector: an encoder from waveform to one embedding and one speech probability a frame, and a head that pools frames to an llr.
+
+    audio [B, L + 320 n + R] -> Spectrum [B, 2n+c, bins] -> convolutions ('valid' in time) -> frames [B, n, D], speech logit [B, n]
+    frames, mask -> attentive mean and spread over the masked frames -> llr [B]  (natural log, positive = spoof)
+
+No layer pads in time and none looks further than L to the left and R to the right of its frame, so encoding a stream in pieces
+equals encoding it whole. The level of a frame is divided out over its own neighbourhood: the verdict cannot follow the gain.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from app.lab.config import FRAME_SAMPLES, RATE, Net
+
+COLUMN_SAMPLES = 160
+"""Spectra are taken every 10 ms over 30 ms (three columns' worth of samples)."""
+SILENT_POWER = 1e-10
+"""Power of white noise at -100 dBFS, about the rounding noise of 16-bit audio: below it a level is not divided out."""
+FLOOR = 1e-6
+"""Spectral floor, relative to the neighbourhood's mean power: 60 dB down. Weaker traces are coding noise, and differ by corpus."""
+
+
+class Spectrum(nn.Module):
+    """Log power of `bins` bands of 49 Hz between 99 Hz and 8 kHz, level-free. [B, samples] -> [B, samples/160 - 1 - level_columns, bins]
+
+    The Fourier sum is written as two products with fixed matrices. A Hann window is symmetric about its middle, so the window is
+    folded first, which halves the work. The cosines have their mean taken out: a constant (DC) gives exactly nothing.
+    """
+
+    def __init__(self, bins: int, level_columns: int):
+        super().__init__()
+        size = 3 * COLUMN_SAMPLES
+        time = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
+        window = torch.sin(math.pi * (torch.arange(size, dtype=torch.float64) + 0.5) / size) ** 2
+        frequency = (RATE / 2) * torch.arange(2, bins + 2, dtype=torch.float64) / (bins + 2)
+        angle = 2 * math.pi * frequency[None, :] * time[:, None] / RATE
+        cosine = window[:, None] * torch.cos(angle)
+        cosine = cosine - window[:, None] * cosine.sum(0) / window.sum()
+        scale = 1 / math.sqrt(float((window**2).sum()))  # white noise of variance 1 then has power 1 in each band
+        half = size // 2
+        self.register_buffer("cosine", (scale * cosine[:half]).float(), persistent=False)
+        self.register_buffer("sine", (scale * (window[:, None] * torch.sin(angle))[:half]).float(), persistent=False)
+        self.level_columns = level_columns
+
+    def forward(self, audio: Tensor) -> Tensor:
+        blocks = audio.reshape(audio.shape[0], -1, COLUMN_SAMPLES)
+        left, middle, right = blocks[:, :-2], blocks[:, 1:-1], blocks[:, 2:]
+        half = COLUMN_SAMPLES // 2
+        start = torch.cat([left, middle[..., :half]], dim=-1)
+        end = torch.cat([middle[..., half:], right], dim=-1).flip(-1)
+        power = ((start + end) @ self.cosine) ** 2 + ((start - end) @ self.sine) ** 2
+        count = self.level_columns
+        level = F.avg_pool1d(power.mean(-1).unsqueeze(1), count, stride=1).squeeze(1)
+        behind = (count + 1) // 2  # one column more of the past than of the future
+        power = power[:, behind : power.shape[1] - (count - 1 - behind)]
+        return (torch.log(power / (level.unsqueeze(-1) + SILENT_POWER) + FLOOR) + 6.0) / 3.0  # about zero mean and unit spread
+
+
+class Encoder(nn.Module):
+    """Waveform -> (frames [B, n, D], speech logit [B, n])."""
+
+    def __init__(self, net: Net):
+        super().__init__()
+        c1, c2, c3, c4 = net.channels
+        self.spectrum = Spectrum(net.frequency_bins, net.level_columns)
+        self.trunk = nn.Sequential(
+            *_conv(1, c1, (4, 7), (2, 2)),
+            *_conv(c1, c2, (3, 3), (1, 2)),
+            *_conv(c2, c3, (3, 3), (1, 2)),
+            *_conv(c3, c4, (3, 3), (1, 2)),
+        )
+        width = net.embedding_size
+        self.join = nn.Sequential(nn.Linear(c4 * math.ceil(net.frequency_bins / 16), width, bias=False), nn.BatchNorm1d(width))
+        self.context = nn.Sequential(nn.Conv1d(width, width, 3, dilation=2, bias=False), nn.BatchNorm1d(width), nn.ReLU())
+        self.speech = nn.Sequential(nn.Linear(width, 32), nn.ReLU(), nn.Linear(32, 1))
+        _check_context(net)
+
+    def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        return self.embed(self.spectrum(audio))
+
+    def embed(self, spectrum: Tensor) -> tuple[Tensor, Tensor]:
+        """The learned part. Apart, because training hides bands of the spectrum, and may run this part (only) in bfloat16."""
+        maps = self.trunk(spectrum.unsqueeze(1))
+        rows = maps.permute(0, 2, 1, 3).flatten(2)
+        joined = self.join[0](rows).transpose(1, 2)
+        joined = torch.relu(self.join[1](joined))
+        frames = (joined[..., 2:-2] + self.context(joined)).transpose(1, 2)
+        return frames, self.speech(frames).squeeze(-1)
+
+
+class Head(nn.Module):
+    """Frames and mask -> llr. Frames outside the mask are zeroed first and get no weight, whatever they hold."""
+
+    def __init__(self, net: Net):
+        super().__init__()
+        width = net.embedding_size
+        self.look = nn.Sequential(nn.Linear(width, net.attention_size), nn.Tanh(), nn.Linear(net.attention_size, width))
+        self.decide = nn.Sequential(
+            nn.Linear(2 * width, net.head_size), nn.ReLU(), nn.Dropout(net.dropout), nn.Linear(net.head_size, 1)
+        )
+        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("bias", torch.zeros(()))
+
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        use = (mask > 0.5).unsqueeze(-1)
+        frames = torch.where(use, frames, torch.zeros_like(frames))
+        weight = torch.softmax(torch.where(use, self.look(frames), torch.full_like(frames, -1e4)), dim=1)
+        mean = (weight * frames).sum(1)
+        spread = ((weight * (frames - mean.unsqueeze(1)) ** 2).sum(1) + 1e-4).sqrt()
+        return self.decide(torch.cat([mean, spread], dim=-1)).squeeze(-1) * self.scale + self.bias
+
+
+class Detector(nn.Module):
+    """Encoder, head, and a per-frame judgement that exists only to teach the encoder."""
+
+    def __init__(self, net: Net):
+        super().__init__()
+        self.net = net
+        self.encoder = Encoder(net)
+        self.head = Head(net)
+        self.frame_judge = nn.Linear(net.embedding_size, 1)
+
+
+def context_samples(net: Net) -> int:
+    """Samples that one frame depends on: its own 320, those to the left and those to the right."""
+    columns_of_frames = (1 + 4 + 2 * 3 - 1) * 2 + 4  # context (dilation 2), three 3-kernels, then 4 columns at stride 2
+    return (columns_of_frames + net.level_columns - 1 + 2) * COLUMN_SAMPLES
+
+
+def parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def _conv(inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple[int, int]) -> list[nn.Module]:
+    """[B, C, time, frequency]; padded in frequency only."""
+    return [nn.Conv2d(inputs, outputs, kernel, stride, (0, kernel[1] // 2), bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+
+
+def _check_context(net: Net) -> None:
+    declared = net.left_samples + FRAME_SAMPLES + net.right_samples
+    if context_samples(net) != declared:
+        raise ValueError(f"the layers see {context_samples(net)} samples a frame, the recipe declares {declared}")
