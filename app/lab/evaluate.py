@@ -83,7 +83,7 @@ def read_peers(data: Path) -> dict[str, dict[str, float]]:
 
 def table(found: dict, name: str) -> str:
     """Our figures and the peers', for people."""
-    rows = [(name, found)] + list(found["peers"].items())
+    rows = [(name, found), *list(found["peers"].items())]
     lines = [f"{'':16} {'EER':>6} {'95 % interval':>15} {'AUC':>6} {'95 % interval':>15} {'EER without LJ, VCTK':>22}"]
     for who, values in rows:
         (low, high), (alow, ahigh) = values["eer_ci95"], values["auc_ci95"]

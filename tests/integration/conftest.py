@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from app.scoring.load import Detector, load
 from tests.integration.material import assert_same, encoded, outcome_here, outcome_of_answer, outcome_of_rows, wav_of
 from tests.integration.server import Server
-from tests.integration.talk import started
+from tests.integration.talk import Row, started
 from tests.toy import make_model, voice
 
 Unharmed = Callable[[Server], AbstractAsyncContextManager[None]]
@@ -77,14 +77,20 @@ def no_traces() -> Iterator[None]:
         assert len(running.traces()) == before.get(running, 0), "the server printed a traceback:\n" + "\n".join(running.lines[-60:])
 
 
+@pytest.fixture(scope="session")
+def bystanders(detector: Detector) -> tuple[bytes, Row]:
+    """What a bystander says, and what must come of it."""
+    data = encoded(voice(4.0, "spoof"), "pcm_s16le")
+    return data, asyncio.run(outcome_here(wav_of(data, "pcm_s16le", 16000, 1), detector))
+
+
 @pytest.fixture
-def unharmed(detector: Detector) -> Unharmed:
+def unharmed(bystanders: tuple[bytes, Row]) -> Unharmed:
     """`async with unharmed(server): abuse` - a stream opened before it must end as if nothing had been, and the next file must be served."""
 
     @asynccontextmanager
     async def around(running: Server) -> AsyncIterator[None]:
-        data = encoded(voice(4.0, "spoof"), "pcm_s16le")
-        wanted = await outcome_here(wav_of(data, "pcm_s16le", 16000, 1), detector)
+        data, wanted = bystanders
         async with started(running.ws()) as bystander:
             await bystander.send(data[:50_001])
             await bystander.next("segment")

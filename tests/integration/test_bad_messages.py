@@ -5,7 +5,6 @@ Around every abuse stands `unharmed`: a stream opened before it ends with the ri
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 
@@ -17,7 +16,7 @@ from app.status import STATUS
 from tests.integration.conftest import Unharmed
 from tests.integration.material import assert_same, changing, encoded, outcome_of_rows
 from tests.integration.server import Server
-from tests.integration.talk import S16, Row, Talk, as_text, frame, raw, started, stream, talk
+from tests.integration.talk import S16, Row, Talk, frame, raw, started, stream, talk
 from tests.toy import voice
 
 PCM = encoded(changing(16000, 1), "pcm_s16le")
@@ -180,52 +179,6 @@ async def test_binary_before_a_format(server: Server, unharmed: Unharmed) -> Non
         await it.send({"type": "keepalive"}, PCM[:3200])
         assert await it.rest() == 1003
         assert it.codes() == ["format_unknown"] and it.rows[-1]["fatal"]
-
-
-@pytest.mark.parametrize("text", [b"\xff\xfe", b'{"type":"\xc3\x28"}', b"\xed\xa0\x80"], ids=["bytes", "in a string", "surrogate"])
-async def test_text_that_is_not_utf8(server: Server, unharmed: Unharmed, text: bytes) -> None:
-    async with unharmed(server), raw(server.port) as it:
-        await it.write(frame(json.dumps({"type": "start", "audio": S16}).encode(), 1))
-        assert json.loads((await it.frame())[1])["type"] == "ready"
-        await it.write(frame(text, 1))
-        rows, code = await it.rest()
-        assert code == 1007 == STATUS["bad_utf8"].close
-        assert [(row["code"], row["fatal"]) for row in rows] == [("bad_utf8", True)]
-
-
-@pytest.mark.parametrize("message", [bytes((1 << 20) + 1), as_text(bytes(1 << 20)), bytes(15 << 20)], ids=["bytes", "text", "15 MiB"])
-async def test_a_frame_over_the_limit(server: Server, unharmed: Unharmed, message: bytes | str) -> None:
-    async with unharmed(server), started(server.ws()) as it:
-        await it.send(message)
-        assert await it.rest(5) == 1009
-        error = it.rows[-1]
-        assert error["code"] == "frame_too_big" and error["fatal"] and str(1 << 20) in error["message"]
-
-
-async def test_a_frame_no_server_should_read(server: Server, unharmed: Unharmed) -> None:
-    """Its header alone is enough: nothing of the 4 EB is waited for."""
-    async with unharmed(server), raw(server.port) as it:
-        await it.write(frame(b"", claimed=1 << 62))
-        opcode, payload = await asyncio.wait_for(it.frame(), 5)
-        assert opcode == 8 and int.from_bytes(payload[:2], "big") == 1009
-
-
-async def test_a_frame_exactly_at_the_limit(server: Server) -> None:
-    rows = await stream(server.ws(), [bytes(1 << 20)])
-    assert rows[-1]["duration_ms"] == (1 << 20) // 32
-
-
-async def test_messages_in_fragments(server: Server) -> None:
-    """A frame cut in the middle of a character and of a sample is one message all the same."""
-    start, sound = json.dumps({"type": "start", "audio": S16, "metadata": {"who": "Zoë"}}, ensure_ascii=False).encode(), PCM[: 2 * SECOND]
-    middle = start.index("ë".encode()) + 1
-    async with raw(server.port) as it:
-        await it.write(frame(start[:middle], 1, fin=False) + frame(start[middle:], 0))
-        await it.write(frame(sound[:33], 2, fin=False) + frame(sound[33:801], 0, fin=False) + frame(b"", 0, fin=False) + frame(sound[801:], 0))
-        await it.write(frame(b"", 1))
-        rows, code = await it.rest()
-    assert code == 1000
-    assert_same(outcome_of_rows(rows), outcome_of_rows(await stream(server.ws(), [sound])))
 
 
 @pytest.mark.parametrize("path", ["/v1/stream", "/ws"])

@@ -9,9 +9,9 @@ import pytest
 pytest.importorskip("onnxruntime")
 pytest.importorskip("torch")
 
-from app.lab.sounds import KINDS, sound  # noqa: E402
-from app.lab.windows import MIN_SPEECH, OnnxScorer, score_clips  # noqa: E402
-from app.scoring.load import load  # noqa: E402
+from app.lab.sounds import KINDS, sound
+from app.lab.windows import MIN_SPEECH, OnnxScorer, score_clips
+from app.scoring.load import load
 
 FOLDER = Path(__file__).parents[2] / "models" / "light"
 

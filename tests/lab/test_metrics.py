@@ -5,8 +5,8 @@ import pytest
 
 pytest.importorskip("scipy")
 
-from app.lab import metrics  # noqa: E402
-from app.lab.calibrate import fit, operating_points  # noqa: E402
+from app.lab import metrics
+from app.lab.calibrate import fit, operating_points
 
 
 def test_separated_scores_have_no_errors():
