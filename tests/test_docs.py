@@ -31,7 +31,8 @@ def errors_table() -> str:
     rows = ["| code | HTTP | close | gRPC | retry | message |", "|---|---|---|---|---|---|"]
     for error in every_error():
         status = STATUS[error.code]
-        rows.append(f"| `{error.code}` | {status.http} | {status.close} | {status.grpc} | {'yes' if status.retryable else 'no'} | {error.default_message} |")
+        again = "yes" if status.retryable else "no"
+        rows.append(f"| `{error.code}` | {status.http} | {status.close} | {status.grpc} | {again} | {error.default_message} |")
     return "\n".join(rows)
 
 
@@ -45,11 +46,18 @@ def settings_table() -> str:
 
 def figures_table() -> str:
     card = json.loads(CARD.read_text("utf-8"))
-    rows = [f"The bundled detector is `{card['name']}` {card['version']}.", "", "| clips | EER (95 % interval) | AUC (95 % interval) |", "|---|---|---|"]
-    for split in sorted({"dev", "eval"} & set(card["figures"])):
+    rows = [f"The bundled detector is `{card['name']}` {card['version']}.", ""]
+    rows += ["| clips | EER (95 % interval) | AUC (95 % interval) |", "|---|---|---|"]
+    for split in ("dev", "eval"):
         found: dict[str, Any] = card["figures"][split]
         rows.append(f"| `{split}` ({found['n_bonafide']} bona fide, {found['n_spoof']} spoof) | {_share('eer', found)} | {_share('auc', found)} |")
+    rows += _peers(card)
     return "\n".join(rows)
+
+
+def _peers(card: dict[str, Any]) -> list[str]:
+    found = card["figures"]["eval"]["peers"]
+    return [f"| {name} on `eval` | {_share('eer', values)} | {_share('auc', values)} |" for name, values in found.items()]
 
 
 def _share(name: str, found: dict[str, Any]) -> str:

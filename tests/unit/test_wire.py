@@ -127,7 +127,8 @@ def test_types_and_bounds_are_strict_and_the_field_is_named(part: dict[str, Any]
 
 @pytest.mark.parametrize(
     "content", [{"type": "audio"}, {"type": "audio", "data": 5}, {"type": "audio", "data": "", "seq": True}, {"type": "finalize", "id": 1.5},
-                {"type": "finalize", "id": True}, {"type": "finalize", "id": "x" * 129}, {"type": "finalize", "id": 10**20}, {"type": "update"}, {"type": "update", "config": [1]}],
+                {"type": "finalize", "id": True}, {"type": "finalize", "id": "x" * 129}, {"type": "finalize", "id": 10**20},
+                {"type": "update"}, {"type": "update", "config": [1]}],
 )  # fmt: skip
 def test_other_messages_are_strict_too(content: dict[str, Any]) -> None:
     with pytest.raises(BadMessage):
