@@ -31,6 +31,7 @@ LEVELS = ("debug", "info", "warning", "error")
 def run(settings: Settings) -> None:
     """Serves until a signal. Exits with 1 when the address cannot be had, with 2 when the model cannot be used."""
     from app.main import create_app, load_detector
+    from app.web.patience import patient
 
     _log(settings.log_level.lower())
     listener = _bind(settings.host, settings.port)
@@ -49,7 +50,7 @@ def run(settings: Settings) -> None:
     server = _Announcing(
         uvicorn.Config(
             app, host=settings.host, port=settings.port, lifespan="on", log_config=None, access_log=settings.log_level.lower() == "debug",
-            loop="uvloop" if find_spec("uvloop") else "auto", http="httptools" if find_spec("httptools") else "auto",
+            loop="uvloop" if find_spec("uvloop") else "auto", http=patient(settings.head_timeout_seconds),
             ws="app.web.protocol:WebSocketProtocol", ws_max_size=settings.max_message_bytes, ws_ping_interval=20, ws_ping_timeout=20,
             ws_per_message_deflate=False, server_header=False, backlog=BACKLOG, timeout_graceful_shutdown=GRACE_SECONDS,
         ),
