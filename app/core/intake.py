@@ -39,7 +39,7 @@ class Intake(Generic[C]):
         self._gap_frames = 0
         self._skip = 0
         self._index = 0
-        self._since = 0
+        self._since = self._looked = 0
 
     # --- in -------------------------------------------------------------------------------------------------
 
@@ -145,9 +145,10 @@ class Intake(Generic[C]):
         return span
 
     def rest_span(self, *, at_end: bool) -> Span | None:
-        """A span over what came after the last window: the tail (`at_end`), or an interim look that moves nothing."""
-        if self.ring.end <= self._since:
+        """A span over what came after the last window: the tail (`at_end`), or an interim look, which moves nothing and is given once."""
+        if self.ring.end <= (self._since if at_end else max(self._since, self._looked)):
             return None
+        self._looked = self.ring.end
         span = self.layout.span(self._index, self._since, self.ring.end, at_end=at_end)
         if at_end:
             self._index, self._since = self._index + 1, self.ring.end

@@ -10,8 +10,6 @@ A client's mistake becomes an `error` message and the session goes on; the twent
 
 from __future__ import annotations
 
-from collections import deque
-
 from app.core import wire
 from app.core.b64 import decode_base64
 from app.core.errors import NonFiniteAudio, NotReady, Overrun, PeerError, SessionTooLong, TooManyErrors, VoxproofError
@@ -23,7 +21,6 @@ from app.core.terms import Model, Terms
 from app.core.track import Track, conclude_all
 from app.core.windows import Scored, Span, Window
 
-REPLAY_MESSAGES = 2048  # kept for a resume: minutes of messages, against a resume window of one
 MAX_ORDERS = 64  # finalize and update messages in line; a client that sends more at once waits as it does for audio
 EXPIRING_MS = 60_000  # how long before its end a session hears of it
 
@@ -47,7 +44,6 @@ class Session:
         self._tracks = [Track(c, terms.label(c), terms.layout.memory(), *pooling) for c in range(self.intake.tracks)]
         self._steps = Steps()
         self._out: list[Message] = []
-        self._said: deque[Message] = deque(maxlen=REPLAY_MESSAGES)
         self._seq = self._bad = self._bytes = self._pieces = self._acked_s = self._processed = 0
         self._max_bad, self._max_frames = max_bad_messages, limits.max_session_seconds * audio.sample_rate
         self._stopping = self._expiring_said = self._late_said = False
@@ -150,10 +146,10 @@ class Session:
 
     # --- resume ---------------------------------------------------------------------------------------------
 
-    def rejoin(self, last_seq: int) -> None:
-        """A new connection takes the session over: `ready` again (as message 1), then everything said after `last_seq`."""
+    def rejoin(self) -> None:
+        """A new connection takes the session over: `ready` comes again, as message 1. Whoever sends the messages says the missed ones again."""
         ready = self._ready.model_copy(update={"resume": Resumed(accepted=True, continue_from_ms=self.intake.rejoin())})
-        self._out = [ready, *(m for m in self._said if m.seq > max(1, last_seq))]
+        self._out.insert(0, ready)
 
     # --- facts ----------------------------------------------------------------------------------------------
 
@@ -295,4 +291,3 @@ class Session:
         self._seq += 1
         message.numbered(self._seq)
         self._out.append(message)
-        self._said.append(message)

@@ -17,7 +17,8 @@ State = Literal["warming", "provisional", "stable"]
 
 WARMING_SPEECH_MS = 1000  # below this much scored speech a verdict is not claimed
 STABLE_SPEECH_MS = 3000  # from here on, a verdict that held for `hysteresis_hops` more windows counts as stable
-RANGE_MIN_MS = 2000  # a spoofed range at least this long makes the whole session spoof
+RANGE_MIN_MS = 2000  # a spoofed range at least this long makes the whole session spoof,
+RANGE_MIN_NEW_MS = 1000  # unless it rests on less new audio than this: the range of a single last window reaches back 2 s
 RANGE_GAP_MS = 2000  # two spoofed stretches closer than this are one range (a pause in speech does not split it)
 
 
@@ -147,9 +148,12 @@ class Running:
 
 @dataclass(frozen=True)
 class SpoofRange:
+    """A stretch judged spoof. `new_ms`: the audio that was new in its windows, so that a single window is not mistaken for a long stretch."""
+
     start_ms: int
     end_ms: int
     llr: float
+    new_ms: int
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,7 @@ def conclude(heard: Sequence[Heard], point: OperatingPoint, duration_ms: int) ->
     elif scored:
         llr = sum(v for v, _ in scored) / len(scored)
     ranges = spoof_ranges(heard, duration_ms)
-    found = any(r.end_ms - r.start_ms >= RANGE_MIN_MS for r in ranges)
+    found = any(r.end_ms - r.start_ms >= RANGE_MIN_MS and r.new_ms >= RANGE_MIN_NEW_MS for r in ranges)
     return Final("spoof" if found else point.verdict(llr), llr, sum(h.new_speech_ms for h in heard), ranges)
 
 
@@ -184,7 +188,7 @@ def spoof_ranges(heard: Sequence[Heard], duration_ms: int) -> tuple[SpoofRange, 
     """
     middles = [(h.start_ms + h.end_ms) / 2 for h in heard]
     borders = [0.0, *((a + b) / 2 for a, b in pairwise(middles)), float(duration_ms)]
-    runs: list[tuple[float, float, list[float]]] = []
+    runs: list[list[int]] = []  # the windows of each
     broken = True
     for index, h in enumerate(heard):
         if h.llr is None:
@@ -192,10 +196,15 @@ def spoof_ranges(heard: Sequence[Heard], duration_ms: int) -> tuple[SpoofRange, 
         if h.verdict != "spoof":
             broken = True
             continue
-        start, end = borders[index], borders[index + 1]
-        if runs and not broken and start - runs[-1][1] <= RANGE_GAP_MS:
-            runs[-1] = (runs[-1][0], end, [*runs[-1][2], h.llr])
+        if runs and not broken and borders[index] - borders[runs[-1][-1] + 1] <= RANGE_GAP_MS:
+            runs[-1].append(index)
         else:
-            runs.append((start, end, [h.llr]))
+            runs.append([index])
         broken = False
-    return tuple(SpoofRange(round(a), round(b), sum(v) / len(v)) for a, b, v in runs)
+    return tuple(_range(heard, borders, run) for run in runs)
+
+
+def _range(heard: Sequence[Heard], borders: Sequence[float], run: Sequence[int]) -> SpoofRange:
+    new_ms = sum(heard[i].end_ms - (heard[i - 1].end_ms if i else 0) for i in run)
+    llr = sum(heard[i].llr or 0.0 for i in run) / len(run)
+    return SpoofRange(round(borders[run[0]]), round(borders[run[-1] + 1]), llr, new_ms)

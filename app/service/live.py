@@ -19,6 +19,7 @@ from app.status import STATUS
 
 LIVE_BATCH = 8  # windows one stream may have in flight; a stream that keeps up has one per channel
 LAGGING_EVERY_S = 10.0
+REPLAY_MESSAGES = 2048  # kept for a resume: minutes of messages, against a resume window of one
 
 
 class Connection(Protocol):
@@ -41,6 +42,7 @@ class Stream:
     def __init__(self, session: Session, batcher: Batcher, *, idle_timeout_s: float, send_timeout_s: float, lagging_ms: int) -> None:
         self.session = session
         self._batcher, self._idle_timeout_s, self._send_timeout_s, self._lagging_ms = batcher, idle_timeout_s, send_timeout_s, lagging_ms
+        self._said: deque[tuple[int, str]] = deque(maxlen=REPLAY_MESSAGES)
         self._arrivals: deque[tuple[int, float]] = deque()  # (received_ms afterwards, when)
         self._asked_at = float("-inf")  # when the last text message came: finalize and stop make windows of audio that came long before
         self._lagging_said_at = float("-inf")
@@ -74,8 +76,8 @@ class Stream:
                 await self._say_ending(connection)
                 return self._ending
             if resume_after is not None:
-                self.session.rejoin(resume_after)
                 self._arrivals.clear()  # the time without a connection is nobody's lag
+                await self._say_again(connection, resume_after)
             reader = asyncio.create_task(self._read(connection))
             try:
                 await self._serve(connection, reader)
@@ -109,6 +111,13 @@ class Stream:
                 await self._wake.wait()
         if not session.closed:
             await self._say_ending(connection)
+
+    async def _say_again(self, connection: Connection, last_seq: int) -> None:
+        """`ready`, then what the peer has missed."""
+        self._log(self.session.messages())
+        self.session.rejoin()
+        missed = [text for seq, text in self._said if seq > max(1, last_seq)]
+        await self._put(connection, [*self._log(self.session.messages()), *missed])
 
     async def _say_ending(self, connection: Connection) -> None:
         if self._ending is not None:
@@ -152,14 +161,25 @@ class Stream:
         self._wake.set()
 
     async def _send(self, connection: Connection, messages: list[Message]) -> None:
+        await self._put(connection, self._log(messages))
+
+    def _log(self, messages: list[Message]) -> list[str]:
+        """The texts of new messages, kept for a peer that misses them (as text: a message as an object takes ten times the room)."""
+        texts = []
         for message in messages:
             self._complete(message)
+            texts.append(wire.encode(message))
+            if message.seq > 1:
+                self._said.append((message.seq, texts[-1]))
+        return texts
+
+    async def _put(self, connection: Connection, texts: list[str]) -> None:
         if self._gone:
             return
         try:
-            for message in messages:
+            for text in texts:
                 async with asyncio.timeout(self._send_timeout_s):
-                    await connection.send(wire.encode(message))
+                    await connection.send(text)
         except ConnectionError:
             self._gone = True
         except TimeoutError:

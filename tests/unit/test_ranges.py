@@ -104,3 +104,13 @@ def test_one_short_window_is_the_whole_session(llr: float | None) -> None:
     heard = [Heard(0, 700, llr, 600, 600, POINT.verdict(llr))]
     assert [(r.start_ms, r.end_ms) for r in spoof_ranges(heard, 700)] == ([(0, 700)] if llr == 3.0 else [])
     assert spoof_ranges([], 0) == ()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_a_single_last_window_does_not_condemn_a_session(count: int) -> None:
+    """The last window's range reaches back to its middle, about 2 s; what is new in it is one hop."""
+    heard, duration = windows_of("h" * 58)
+    heard[-count:] = [Heard(h.start_ms, h.end_ms, 0.8, h.speech_ms, h.new_speech_ms, "spoof") for h in heard[-count:]]
+    final = conclude(heard, POINT, duration)
+    assert final.ranges[0].new_ms == 500 * count and final.ranges[0].end_ms == duration
+    assert final.verdict == ("spoof" if count > 1 else "bonafide")

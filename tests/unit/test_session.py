@@ -138,7 +138,7 @@ def test_finalize_scores_what_waits_without_pooling() -> None:
     session.receive_text('{"type":"finalize"}')
     out = score_all(session)
     interim = [m.content() for m in out if m.type == "segment" and m.content().get("interim")]
-    assert [(s["start_ms"], s["end_ms"]) for s in interim] == [(0, 1300), (0, 1300)]
+    assert [(s["start_ms"], s["end_ms"]) for s in interim] == [(0, 1300)]  # the second finds nothing new
     assert next(m.content() for m in out if m.type == "finalized")["id"] == "x"
     assert [m.content()["as_of_ms"] for m in out if m.type == "finalized"] == [1300, 1300]
     session.receive_bytes(data[2 * 20800 :])
@@ -169,12 +169,10 @@ def test_a_resumed_session_continues_without_a_seam() -> None:
     session = open_session("pcm_s16le", rate)
     session.receive_bytes(data[:100001])  # an odd byte is on its way when the line breaks
     seen = score_all(session)
-    kept = seen[: len(seen) // 2]
-    session.rejoin(kept[-1].seq)
-    again = session.messages()
-    ready = again[0].content()
+    session.rejoin()
+    (again,) = session.messages()
+    ready = again.content()
     assert (ready["type"], ready["seq"], ready["resume"]["accepted"]) == ("ready", 1, True)
-    assert [m.seq for m in again[1:]] == [m.seq for m in seen[len(kept) :]]
     from_byte = ready["resume"]["continue_from_ms"] * rate // 1000 * 2
     assert from_byte <= 100000
     session.receive_bytes(data[from_byte:])
