@@ -25,11 +25,17 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._heard_at = 0.0
         self._held = bytearray()  # received, not yet given to the parser
         self._feeding = False  # `_feed` is on its way
+        self._lingering: asyncio.TimerHandle | None = None
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         super().on_task_complete(task)
         if not self.disconnected:
-            self.loop.call_later(LINGER_S, self._abort)
+            self._lingering = self.loop.call_later(LINGER_S, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._lingering is not None:
+            self._lingering.cancel()
 
     def data_received(self, data: bytes) -> None:
         self._heard_at = self.loop.time()
@@ -90,10 +96,6 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self._go_on()  # after a close frame nobody receives any more, and the answer to it may be among what is held
         if self.initial_response is not None and self.close_sent:
             self.handshake_complete = True  # it was refused with an HTTP answer; uvicorn would log that as an error of the application
-
-    def _abort(self) -> None:
-        if not self.disconnected:
-            self.transport.abort()
 
 
 def _is_utf8(data: bytes) -> bool:
