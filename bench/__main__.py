@@ -1,6 +1,6 @@
 """`python -m bench [part ...]`: measures the server on this machine and prints tables. Traffic goes to 127.0.0.1 only.
 
-Without arguments every part runs, in about seven minutes; `--quick` takes less than one and its figures mean little.
+Without arguments every part runs, in six to seven minutes; `--quick` takes less than one and its figures mean little.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ AUDIO_SECONDS = 60
 
 def main(arguments: list[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
+    if asked.show:
+        print(show(json.loads(asked.show.read_text("utf-8")), markdown=asked.markdown))
+        return 0
     with tempfile.TemporaryDirectory(prefix="voxproof-bench-") as folder:
         try:
             report = measure(options_from(asked, Path(folder)), asked.parts or list(PARTS))
@@ -138,6 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--set", type=_setting, action="append", default=[], metavar="VOXPROOF_NAME=VALUE", help="a setting of the server")
     parser.add_argument("--command", help="how to start the server (voxproof serve); VOXPROOF_PORT names its port, {port} is replaced")
     parser.add_argument("--json", type=Path, help="where to write the results (bench/results/…)")
+    parser.add_argument("--show", type=Path, metavar="FILE", help="measure nothing: print the tables of an earlier result")
     parser.add_argument("--markdown", action="store_true", help="print Markdown, for the README")
     return parser
 
