@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ from app.service.services import Services
 from app.service.streams import Streams
 from app.settings import Settings
 from app.web import errors, pages
+from app.web.patience import patient
 from app.web.routes import routes
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,11 @@ def create_app(settings: Settings | None = None, detector: Detector | None = Non
     )
     app.state.templates = pages.environment()
     return app
+
+
+def http_protocol(settings: Settings) -> type[asyncio.Protocol]:
+    """What uvicorn is to speak HTTP with."""
+    return patient(settings.head_timeout_seconds)
 
 
 def load_detector(settings: Settings) -> Detector:

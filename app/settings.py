@@ -21,7 +21,7 @@ class Settings(BaseSettings):
     allowed_origins: list[str] = Field(default=[], description="Origins, beside the server's own, whose pages may open a WebSocket (JSON list).")
 
     scoring_workers: int = Field(default=1, description="Threads that run the detector, one core each.", ge=1, le=64)
-    scoring_max_batch: int = Field(default=32, description="Windows scored in one batch at most.", ge=1)
+    scoring_max_batch: int = Field(default=8, description="Windows scored in one batch at most.", ge=1)
     scoring_max_queue: int = Field(default=2048, description="Windows waiting for the detector before callers wait in turn.", ge=1)
 
     head_timeout_seconds: float = Field(default=15.0, description="Time a connection has to send the head of a request.", gt=0)

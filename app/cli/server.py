@@ -9,6 +9,7 @@ import errno
 import ipaddress
 import logging
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
@@ -25,15 +26,16 @@ from app.settings import Settings
 ADDRESS_PROBLEM, MODEL_PROBLEM = 1, 2
 BACKLOG = 2048
 GRACE_SECONDS = 10
+SWITCH_S = 0.0005  # after each graph the scoring thread waits this long, by default 5 ms, for a busy event loop to let go of the interpreter
 LEVELS = ("debug", "info", "warning", "error")
 
 
 def run(settings: Settings) -> None:
     """Serves until a signal. Exits with 1 when the address cannot be had, with 2 when the model cannot be used."""
-    from app.main import create_app, load_detector
-    from app.web.patience import patient
+    from app.main import create_app, http_protocol, load_detector
 
     _log(settings.log_level.lower())
+    sys.setswitchinterval(SWITCH_S)
     listener = _bind(settings.host, settings.port)
     try:
         detector = load_detector(settings)
@@ -50,7 +52,7 @@ def run(settings: Settings) -> None:
     server = _Announcing(
         uvicorn.Config(
             app, host=settings.host, port=settings.port, lifespan="on", log_config=None, access_log=settings.log_level.lower() == "debug",
-            loop="uvloop" if find_spec("uvloop") else "auto", http=patient(settings.head_timeout_seconds),
+            loop="uvloop" if find_spec("uvloop") else "auto", http=http_protocol(settings),
             ws="app.web.protocol:WebSocketProtocol", ws_max_size=settings.max_message_bytes, ws_ping_interval=20, ws_ping_timeout=20,
             ws_per_message_deflate=False, server_header=False, backlog=BACKLOG, timeout_graceful_shutdown=GRACE_SECONDS,
         ),

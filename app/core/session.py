@@ -40,8 +40,7 @@ class Session:
         self.intake: Intake[Command] = Intake(
             audio.encoding, audio.sample_rate, audio.channels, terms.config.channel_mode, terms.layout
         )
-        pooling = model.pool_windows, model.hysteresis_hops
-        self._tracks = [Track(c, terms.label(c), terms.layout.memory(), *pooling) for c in range(self.intake.tracks)]
+        self._tracks = [Track(c, terms.label(c), terms.layout.memory(), model) for c in range(self.intake.tracks)]
         self._steps = Steps()
         self._out: list[Message] = []
         self._seq = self._bad = self._bytes = self._pieces = self._acked_s = self._processed = 0
@@ -148,7 +147,8 @@ class Session:
 
     def rejoin(self) -> None:
         """A new connection takes the session over: `ready` comes again, as message 1. Whoever sends the messages says the missed ones again."""
-        ready = self._ready.model_copy(update={"resume": Resumed(accepted=True, continue_from_ms=self.intake.rejoin())})
+        now = {"config": self._terms.applied_config(self._terms.config), "resume": Resumed(accepted=True, continue_from_ms=self.intake.rejoin())}
+        ready = self._ready.model_copy(update=now)
         self._out.insert(0, ready)
 
     # --- facts ----------------------------------------------------------------------------------------------
@@ -174,11 +174,6 @@ class Session:
     @property
     def _brimful(self) -> bool:
         return self.intake.waiting_frames >= self._limits.max_buffer_seconds * self.intake.rate
-
-    @property
-    def idle(self) -> bool:
-        """Whether every window handed out so far has been answered."""
-        return not self._steps
 
     def _greet(self, start: wire.Start) -> None:
         unknown, terms = start.unknown(), self._terms

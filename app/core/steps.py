@@ -56,6 +56,3 @@ class Steps:
 
     def clear(self) -> None:
         self._line.clear()
-
-    def __bool__(self) -> bool:
-        return bool(self._line)

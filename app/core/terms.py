@@ -23,6 +23,7 @@ class Model:
     default_profile: wire.Profile
     pool_windows: int
     hysteresis_hops: int
+    range_llr: float | None = None
 
 
 class Terms:

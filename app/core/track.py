@@ -8,6 +8,7 @@ from dataclasses import asdict
 from app.core.messages import Alert, ChannelResult, Message, QualityInfo, RangeResult, Segment, Segments, Verdict, Warning
 from app.core.quality import CLIP_SHARE, LOW_DBFS, NARROW_HZ, Quality
 from app.core.ring import FrameMemory
+from app.core.terms import Model
 from app.core.verdict import Final, Heard, OperatingPoint, Running, Tally, conclude, score_of
 from app.core.windows import Scored, Span
 from app.core.wire import Config
@@ -23,9 +24,10 @@ NARROWBAND = "The sound holds telephone bandwidth only: verdicts are less certai
 class Track:
     """State of one channel. `memory` belongs to the scorer."""
 
-    def __init__(self, channel: int, label: str | None, memory: FrameMemory | None, pool_windows: int, hysteresis_hops: int) -> None:
+    def __init__(self, channel: int, label: str | None, memory: FrameMemory | None, model: Model) -> None:
         self.channel, self.label, self.memory = channel, label, memory
-        self._running = Running(pool_windows, hysteresis_hops)
+        self._running = Running(model.pool_windows, model.hysteresis_hops)
+        self._range_llr = model.range_llr
         self._heard: list[Heard] = []
         self._tally = Tally()
         self._low_hops = self._narrow_windows = 0
@@ -76,7 +78,7 @@ class Track:
 
     def conclude(self, point: OperatingPoint, duration_ms: int) -> tuple[ChannelResult, list[RangeResult], Final]:
         """The channel's part of `done`."""
-        final = conclude(self._heard, point, duration_ms)
+        final = conclude(self._heard, point, duration_ms, self._range_llr)
         result = ChannelResult(
             channel=self.channel, label=self.label, verdict=final.verdict, score=_score(final.llr), llr=_llr(final.llr),
             speech_ms=final.speech_ms, segments=self._segments(),

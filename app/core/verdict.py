@@ -49,7 +49,7 @@ def score_of(llr: float | None) -> float | None:
     return 1 / (1 + exp(-llr)) if llr >= 0 else exp(llr) / (1 + exp(llr))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Heard:
     """One scored window as the verdict sees it."""
 
@@ -166,8 +166,12 @@ class Final:
     ranges: tuple[SpoofRange, ...]
 
 
-def conclude(heard: Sequence[Heard], point: OperatingPoint, duration_ms: int) -> Final:
-    """Pools all windows of a channel, each weighted by the speech in its newest hop; a spoofed range of 2 s makes it spoof."""
+def conclude(heard: Sequence[Heard], point: OperatingPoint, duration_ms: int, range_llr: float | None = None) -> Final:
+    """Pools all windows of a channel, each weighted by the speech in its newest hop; a spoofed range of 2 s makes it spoof.
+
+    `range_llr`: the least mean llr of such a range. A session has many windows and each may err, so what condemns all of it for a part must
+    be surer than what judges one window. Ranges are published with a spoof verdict only: beside another one they would accuse all the same.
+    """
     scored = [(h.llr, h.new_speech_ms) for h in heard if h.llr is not None]
     weight = sum(w for _, w in scored)
     llr: float | None = None
@@ -176,8 +180,12 @@ def conclude(heard: Sequence[Heard], point: OperatingPoint, duration_ms: int) ->
     elif scored:
         llr = sum(v for v, _ in scored) / len(scored)
     ranges = spoof_ranges(heard, duration_ms)
-    found = any(r.end_ms - r.start_ms >= RANGE_MIN_MS and r.new_ms >= RANGE_MIN_NEW_MS for r in ranges)
-    return Final("spoof" if found else point.verdict(llr), llr, sum(h.new_speech_ms for h in heard), ranges)
+    verdict = point.verdict(llr)
+    if verdict != "spoof":
+        least = point.spoof_llr if range_llr is None else max(point.spoof_llr, range_llr)
+        ranges = tuple(r for r in ranges if r.end_ms - r.start_ms >= RANGE_MIN_MS and r.new_ms >= RANGE_MIN_NEW_MS and r.llr >= least)
+        verdict = "spoof" if ranges else verdict
+    return Final(verdict, llr, sum(h.new_speech_ms for h in heard), ranges)
 
 
 def spoof_ranges(heard: Sequence[Heard], duration_ms: int) -> tuple[SpoofRange, ...]:

@@ -91,8 +91,8 @@ class Recipe:
     version: str = "0.1.0"
     speech_threshold: float = 0.7
     data: Path = Path("../shared/data")
-    cache: Path = Path("/work/lab-runs/cache")
-    runs: Path = Path("/work/lab-runs/light")
+    cache: Path = Path("../lab-runs/cache")
+    runs: Path = Path("../lab-runs/light")
     net: Net = field(default_factory=Net)
     augment: Augment = field(default_factory=Augment)
     train: Train = field(default_factory=Train)

@@ -32,6 +32,7 @@ class _Call:
     windows: Sequence[Window]
     future: asyncio.Future[list[Scored]]
     since: float
+    bulk: bool
     alone: bool
 
 
@@ -86,7 +87,7 @@ class Batcher:
             await waiter
         if self._closing:
             raise ShuttingDown()
-        call = _Call(windows, self._loop.create_future(), time.monotonic(), alone)
+        call = _Call(windows, self._loop.create_future(), time.monotonic(), bulk, alone)
         with self._ready:
             self._waiting += len(windows)
             self._lanes[bulk].append(call)
@@ -109,7 +110,7 @@ class Batcher:
     # --- load -----------------------------------------------------------------------------------------------
 
     def busy(self) -> float:
-        """Share of time the workers were scoring, 0..1, over the last few seconds."""
+        """Share of time the workers were scoring live windows, 0..1, over the last few seconds. Bulk work gives way, so it does not count."""
         now = time.monotonic()
         faded = [share * 2 ** -((now - at) / BUSY_TIME_CONSTANT_S) for share, at in zip(self._busy, self._busy_at, strict=True)]
         return min(1.0, sum(faded) / len(faded))
@@ -136,7 +137,7 @@ class Batcher:
                 log.exception("scoring failed")
                 error = ScoringFailed()
                 error.__cause__ = exc
-            self._note_busy(number, began, time.monotonic())
+            self._note_busy(number, began, time.monotonic(), sum(len(call.windows) for call in batch if not call.bulk) / len(windows))
             self._loop.call_soon_threadsafe(self._deliver, batch, scored, error)
 
     def _next_batch(self) -> list[_Call]:
@@ -155,11 +156,11 @@ class Batcher:
     def _fits(self, call: _Call, first: _Call, size: int) -> bool:
         return not (call.alone or first.alone) and size + len(call.windows) <= self._max_batch
 
-    def _note_busy(self, number: int, began: float, ended: float) -> None:
-        # A first-order average of the 0/1 signal "this worker is scoring", faded while idle by `busy`.
+    def _note_busy(self, number: int, began: float, ended: float, live: float) -> None:
+        # A first-order average of the signal "this worker is scoring live windows" (`live` is their share), faded while idle by `busy`.
         idle = 2 ** -((began - self._busy_at[number]) / BUSY_TIME_CONSTANT_S)
         worked = 2 ** -((ended - began) / BUSY_TIME_CONSTANT_S)
-        self._busy[number] = self._busy[number] * idle * worked + 1 - worked
+        self._busy[number] = self._busy[number] * idle * worked + (1 - worked) * live
         self._busy_at[number] = ended
 
     def _deliver(self, batch: list[_Call], scored: list[Scored], error: BaseException | None) -> None:

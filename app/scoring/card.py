@@ -75,6 +75,7 @@ class Calibration(CardPart):
 class Pooling(CardPart):
     pool_windows: int = Field(default=3, ge=1)
     hysteresis_hops: int = Field(default=2, ge=1)
+    range_llr: float | None = None  # the least mean llr of a spoofed range that makes the whole session spoof; None: the point's own
 
 
 class Point(CardPart):

@@ -29,17 +29,13 @@ def load(name: str, models_dir: Path) -> Detector:
         known = ", ".join(sorted(p.parent.name for p in models_dir.glob("*/card.json"))) or "none"
         raise ModelMissing(f"There is no model {name!r} in {models_dir} (it has: {known}) and no folder of that path.")
     card = read_card(folder)
-    for file, sha256 in card.files.items():
-        if not (folder / file).is_file():
-            raise ModelMissing(f"{folder / file} is named by the card but is not there.")
-        if _sha256(folder / file) != sha256:
-            raise ModelAltered(f"{folder / file} is not the file its card was written for: the sha256 differs.")
+    files = {file: _checked(folder / file, sha256) for file, sha256 in card.files.items()}
     scorer: Scorer
     if card.frames is not None:
-        scorer = FrameScorer(card, card.frames, folder)
+        scorer = FrameScorer(card, card.frames, files)
     else:
         assert card.window is not None
-        scorer = WindowScorer(card, card.window, folder)
+        scorer = WindowScorer(card, card.window, files)
     return Detector(card, _model(card), scorer)
 
 
@@ -53,7 +49,7 @@ def _model(card: Card) -> Model:
         hop_seconds=card.hop_seconds, min_speech_seconds=card.min_speech_seconds,
     )  # fmt: skip
     points: dict[str, OperatingPoint] = {name: OperatingPoint(point.bonafide_llr, point.spoof_llr) for name, point in card.operating_points.items()}
-    return Model(info, layout, points, card.default_operating_point, card.verdict.pool_windows, card.verdict.hysteresis_hops)
+    return Model(info, layout, points, card.default_operating_point, **card.verdict.model_dump())
 
 
 def fingerprint(card: Card) -> str:
@@ -63,6 +59,14 @@ def fingerprint(card: Card) -> str:
     return hashlib.sha256("".join(f"{name}:{sha256}\n" for name, sha256 in sorted(card.files.items())).encode()).hexdigest()
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _checked(path: Path, sha256: str) -> bytes:
+    """The file's bytes. The graphs are made of these, not read again: weights that lie in further files would escape the hash."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ModelMissing(f"{path} is named by the card but is not there.") from None
+    except OSError as exc:
+        raise ModelMissing(f"{path} cannot be read: {exc.strerror}.") from None
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ModelAltered(f"{path} is not the file its card was written for: the sha256 differs.")
+    return content

@@ -6,8 +6,7 @@ A scorer may be called from several threads at once, but the windows of one chan
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,20 +31,18 @@ class Scorer(Protocol):
     def score(self, windows: Sequence[Window]) -> list[Scored]: ...
 
 
-def open_graph(path: Path) -> ort.InferenceSession:
+def open_graph(file: str, content: bytes) -> ort.InferenceSession:
     """One inference session, one thread: parallel work comes from batches and workers, not from inside a graph. CardMismatch if unreadable."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Shapes vary from batch to batch: the arena would keep the most that each ever needed (30 MB more after 500 sessions), patterns likewise.
-    options.enable_cpu_mem_arena = False
-    options.enable_mem_pattern = False
+    options.enable_mem_pattern = False  # shapes vary from batch to batch; patterns would be kept for each
     options.log_severity_level = 3
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as exc:  # onnxruntime raises a dozen private classes; at load time each means the same
-        raise CardMismatch(f"{path.name} cannot be opened by onnxruntime: {str(exc).splitlines()[0]}.") from None
+        raise CardMismatch(f"{file} cannot be opened by onnxruntime: {str(exc).splitlines()[0]}.") from None
 
 
 def _require(graph: ort.InferenceSession, file: str, inputs: Sequence[str], outputs: Sequence[str]) -> None:
@@ -71,9 +68,9 @@ def _finite(values: Floats) -> Floats:
 class FrameScorer:
     """Encodes each second of audio once; windows pool the frames that hold speech, from the channel's `FrameMemory`."""
 
-    def __init__(self, card: Card, part: Frames, folder: Path) -> None:
+    def __init__(self, card: Card, part: Frames, files: Mapping[str, bytes]) -> None:
         self._part = part
-        self._encoder, self._head = open_graph(folder / part.encoder.file), open_graph(folder / part.head.file)
+        self._encoder, self._head = (open_graph(name, files[name]) for name in (part.encoder.file, part.head.file))
         _require(self._encoder, part.encoder.file, [part.encoder.audio], [part.encoder.frames, part.encoder.speech])
         _require(self._head, part.head.file, [part.head.frames, part.head.mask], [part.head.llr])
         self._rate = card.sample_rate
@@ -158,9 +155,9 @@ class FrameScorer:
 class WindowScorer:
     """A whole-window classifier (somebody's own model). Speech activity is a plain energy gate: such a model brings none."""
 
-    def __init__(self, card: Card, part: WholeWindow, folder: Path) -> None:
+    def __init__(self, card: Card, part: WholeWindow, files: Mapping[str, bytes]) -> None:
         self._card, self._part = card, part
-        self._graph = open_graph(folder / part.file)
+        self._graph = open_graph(part.file, files[part.file])
         _require(self._graph, part.file, [part.audio], [part.score])
         self._sign = 1.0 if card.high_means == "spoof" else -1.0
         try:

@@ -23,7 +23,7 @@ from app.core.windows import Scored, Window
 from app.scoring.onnx import Scorer
 
 GATHER_MS = 8000  # audio that is decoded before its windows are scored together: half the work of one window at a time
-FILE_BATCH = 16  # windows in flight for one file: enough for a good batch, few enough not to hold a live window up
+FILE_BATCH = 8  # windows in flight for one file: a window costs no less in a larger batch, and live ones need not wait long
 
 Score = Callable[[Sequence[Window]], Awaitable[list[Scored]]]
 

@@ -54,7 +54,6 @@ class Gate:
         """`reason` says in words why nobody else should come in now, or None."""
         self._what, self._most, self._retry_after_ms, self._other_reason = what, most, retry_after_ms, reason
         self.open = 0
-        self.refused = 0
 
     @contextmanager
     def enter(self, *, instead: bool = False) -> Iterator[None]:
@@ -64,7 +63,6 @@ class Gate:
         """
         reason = None if instead else self._reason()
         if reason is not None:
-            self.refused += 1
             raise ServerFull(f"The server is full: {reason}. Try again later.", retry_after_ms=self._retry_after_ms)
         self.open += 1
         try:

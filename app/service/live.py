@@ -156,7 +156,8 @@ class Stream:
             self._wake.set()
 
     def _end(self, ending: VoxproofError) -> None:
-        if self._ending is None:
+        # Whoever lost the session to another connection must not park it, whatever else went wrong.
+        if self._ending is None or isinstance(ending, TakenOver):
             self._ending = ending
         self._wake.set()
 

@@ -58,7 +58,7 @@ async def ws(websocket: WebSocket) -> None:
                     message = await socket.receive()
                 if message is None:
                     return
-                if first and isinstance(message, str) and _is_start(message):
+                if first and isinstance(message, str) and len(message) <= settings.max_frame_bytes and _is_start(message):
                     break
                 first = False
                 await socket.send(json.dumps(await _answer(services, message)))

@@ -15,6 +15,11 @@ from typing import Any
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from app.core.errors import ShuttingDown
+from app.core.messages import Error
+from app.core.wire import encode
+from app.service.live import complete_error
+
 LINGER_S = 10.0
 SLICE_BYTES = 8192  # at least 60 ms of audio; at worst 1400 frames, some 30 ms of work
 
@@ -31,6 +36,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().on_task_complete(task)
         if not self.disconnected:
             self._lingering = self.loop.call_later(LINGER_S, self.transport.abort)
+
+    def shutdown(self) -> None:
+        """The server ends: uvicorn closes with 1012, and the peer hears why before that."""
+        if self.handshake_complete and not self.close_sent and not self.transport.is_closing():
+            self.conn.send_text(encode(complete_error(Error.of(ShuttingDown(), fatal=True)).numbered(0)).encode())
+        super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

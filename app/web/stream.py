@@ -41,8 +41,11 @@ class Socket:
         # Characters are at most as many as bytes; base64 and JSON are ASCII, so this is the size for all honest messages.
         if len(data) > self._max_frame_bytes:
             raise FrameTooBig(f"The message has {len(data)} bytes; the limit is {self._max_frame_bytes}.")
-        if isinstance(data, str) and not data.isascii() and any("\ud800" <= letter <= "\udfff" for letter in data):
-            raise BadUtf8()  # see `protocol`
+        if isinstance(data, str) and not data.isascii():
+            try:
+                data.encode()
+            except UnicodeEncodeError:  # surrogates: see `protocol`
+                raise BadUtf8() from None
         return data
 
     async def send(self, text: str) -> None:

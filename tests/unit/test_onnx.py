@@ -48,7 +48,8 @@ def detector(request: pytest.FixtureRequest, folder: Path) -> Detector:
     shipped = load(request.param, asset_dir("models"))
     assert shipped.card.frames is not None
     part = shipped.card.frames.model_copy(update={"speech_threshold": 1e-12})
-    return Detector(shipped.card, shipped.model, FrameScorer(shipped.card, part, asset_dir("models") / request.param))
+    files = {name: (asset_dir("models") / request.param / name).read_bytes() for name in shipped.card.files}
+    return Detector(shipped.card, shipped.model, FrameScorer(shipped.card, part, files))
 
 
 def open_on(detector: Detector, audio: np.ndarray, encoding: str = "pcm_s16le", **config: Any) -> Session:

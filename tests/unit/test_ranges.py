@@ -112,5 +112,7 @@ def test_a_single_last_window_does_not_condemn_a_session(count: int) -> None:
     heard, duration = windows_of("h" * 58)
     heard[-count:] = [Heard(h.start_ms, h.end_ms, 0.8, h.speech_ms, h.new_speech_ms, "spoof") for h in heard[-count:]]
     final = conclude(heard, POINT, duration)
-    assert final.ranges[0].new_ms == 500 * count and final.ranges[0].end_ms == duration
     assert final.verdict == ("spoof" if count > 1 else "bonafide")
+    assert [(r.new_ms, r.end_ms) for r in final.ranges] == ([(500 * count, duration)] if count > 1 else [])
+    surer = conclude(heard, POINT, duration, range_llr=1.0)
+    assert (surer.verdict, surer.ranges) == ("bonafide", ())
