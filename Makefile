@@ -1,4 +1,4 @@
-# Every target makes the environment it needs from a lock file with hashes; the second time that costs nothing.
+# Every target makes the environment it needs from a lock file with hashes (torch and uv apart); the second time that costs nothing.
 # VOXPROOF_HOST and VOXPROOF_PORT, from the environment or as `make run VOXPROOF_PORT=9000`, move the server.
 
 PYTHON ?= python3

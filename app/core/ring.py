@@ -56,7 +56,7 @@ class SampleRing:
 class FrameMemory:
     """Embeddings and speech probabilities of the last `capacity` frames of one channel, by absolute frame number.
 
-    A frame that was never written (audio was dropped) reads as not valid. Writing a frame twice is harmless.
+    A frame that was never written reads as zeros, which is no speech. Writing a frame twice is harmless.
     """
 
     def __init__(self, capacity: int, size: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.lab import activity, cost, robustness
+from app.lab import activity, cost, robustness, sessions
 from app.lab.config import Recipe, recipe_from
 from app.lab.data import Store
 from app.lab.evaluate import read_peers, report, score_store, table
@@ -37,6 +37,7 @@ def measure_model(folder: Path, recipe: Recipe, splits: list[str], sounds: bool,
     if sounds:
         found["speech_refused"] = activity.refusal(scorer, recipe.cache, music, threshold=threshold)
         found["speech_kept"] = activity.recall(scorer, recipe.cache, threshold=threshold)
+        found["long_sessions"] = sessions.measure(folder, recipe.cache)
         found["robustness"] = robustness.measure(scorer, recipe.cache, threshold)
         net = recipe_from({"net": card["training"]["recipe"]["net"]}).net
         macs = cost.multiplications(net)
@@ -65,6 +66,9 @@ def show(found: dict, name: str) -> str:
         parts.append("== sounds that are not speech: share of 4 s windows refused, most speech seen ==")
         parts += [f"  {kind:36} {v['refused']:6.1%} of {v['windows']:3}  {v['most_speech_s']:5.2f} s" for kind, v in found["speech_refused"].items()]
         parts.append("== speech frames kept ==\n" + "\n".join(f"  {key:24} {value}" for key, value in found["speech_kept"].items()))
+        parts.append("== dev clips joined to long calls, share per verdict ==")
+        for seconds, kinds in found["long_sessions"].items():
+            parts += [f"  {seconds} s, {kind}: {kinds[kind]}" for kind in ("bona fide", "with a spoofed stretch")]
         parts.append("== 300 dev clips, changed: EER, median change of llr ==")
         parts += [f"  {name:30} {v['eer']:6.1%} {v.get('llr_moves_by', '')}" for name, v in found["robustness"].items()]
         parts.append("== cost ==\n" + "\n".join(f"  {key:32} {value}" for key, value in found["cost"].items()))

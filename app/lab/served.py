@@ -38,7 +38,7 @@ def results(folder: Path, clips: Iterable[np.ndarray]) -> list[Result]:
     score = local(detector.scorer)
 
     async def run() -> list[Result]:
-        return [await detect(Pcm(clip), detector.model, score, wire.Config(), max_seconds=60) for clip in clips]
+        return [await detect(Pcm(clip), detector.model, score, wire.Config(), max_seconds=600) for clip in clips]
 
     return asyncio.run(run())
 

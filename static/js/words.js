@@ -114,7 +114,7 @@ export const en = {
     truncated: "The file ends too early. What was there has been checked.",
     corrupt: "Parts of the file could not be read and were left out.",
     format_changed: "The format changes inside the file. What follows the change was left out.",
-    other_tracks: "The file has several sound tracks; only the first was checked.",
+    other_tracks: "The file has several sound tracks; only one was checked.",
     dropped_audio: "Sound came faster than it could be checked; a part was left out.",
     mixed: "The file has more than two channels; they were mixed into one.",
     non_finite_audio: "The file holds values that are no numbers; they were replaced by silence.",
