@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     scoring_max_queue: int = Field(default=2048, description="Windows waiting for the detector before callers wait in turn.", ge=1)
 
     head_timeout_seconds: float = Field(default=15.0, description="Time a connection has to send the head of a request.", gt=0)
-    max_streams: int = Field(default=200, description="Live streams held at once; a further one is refused with server_full.", ge=0)
+    max_streams: int = Field(default=150, description="Live streams held at once; a further one is refused with server_full.", ge=0)
     max_busy: float = Field(default=0.9, description="Share of time the scoring workers may be busy before new streams are refused.", gt=0, le=1)
     max_lag_ms: int = Field(default=250, description="While a window, or the event loop, is late by more than this, new streams are refused.", ge=1)
     lagging_ms: int = Field(default=2000, description="A live session whose segments come later than this is told so.", ge=1)
