@@ -14,7 +14,6 @@ from functools import partial
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from app.assets import asset_dir
 from app.core.errors import VoxproofError
 from app.scoring.batch import Batcher
 from app.scoring.load import Detector, load
@@ -56,7 +55,7 @@ def http_protocol(settings: Settings) -> type[asyncio.Protocol]:
 
 
 def load_detector(settings: Settings) -> Detector:
-    return load(settings.model, settings.models_dir or asset_dir("models"))
+    return load(settings.model, settings.models_dir)
 
 
 @asynccontextmanager

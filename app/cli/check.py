@@ -63,12 +63,11 @@ def check(
 
 
 def load_detector(settings: Settings) -> Detector:
-    from app.assets import asset_dir
     from app.core.errors import ModelError
     from app.scoring.load import load
 
     try:
-        return load(settings.model, settings.models_dir or asset_dir("models"))
+        return load(settings.model, settings.models_dir)
     except ModelError as exc:
         fail(exc.message, FAILED)
 

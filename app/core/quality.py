@@ -13,6 +13,7 @@ CLIP_LEVEL = 0.99
 CLIP_SHARE = 0.002  # of the samples of a hop: a few clipped peaks in half a second are already audible
 LOW_DBFS = -50.0
 NARROW_HZ = 4300  # telephone speech ends at 3.4 kHz, and no filter is a wall
+_TAPER = np.hanning(512)
 FLOOR_DBFS = -120.0
 BAND_DROP_DB = 50.0
 
@@ -35,11 +36,11 @@ def measure(samples: Samples, rate: int, *, bandwidth: bool) -> Quality:
 
 
 def _bandwidth(samples: Samples, rate: int) -> int | None:
-    size = 512
+    size = _TAPER.size
     count = samples.size // size
     if count < 4:
         return None
-    spectrum = np.abs(np.fft.rfft(samples[: count * size].reshape(count, size) * np.hanning(size), axis=1)) ** 2
+    spectrum = np.abs(np.fft.rfft(samples[: count * size].reshape(count, size) * _TAPER, axis=1)) ** 2
     mean_db = 10 * np.log10(spectrum.mean(axis=0) + 1e-12)
     above = np.flatnonzero(mean_db > mean_db.max() - BAND_DROP_DB)
     return int((above[-1] + 1) * rate / size)

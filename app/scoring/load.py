@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.assets import asset_dir
 from app.core.errors import ModelAltered, ModelMissing
 from app.core.messages import ModelInfo
 from app.core.terms import Model
@@ -22,8 +23,9 @@ class Detector:
     scorer: Scorer
 
 
-def load(name: str, models_dir: Path) -> Detector:
-    """The detector `name` of `models_dir`, or at the path `name`. Raises ModelMissing, ModelAltered or CardMismatch."""
+def load(name: str, models_dir: Path | None = None) -> Detector:
+    """The detector `name` of `models_dir` (None: the program's own), or at the path `name`. ModelMissing, ModelAltered or CardMismatch."""
+    models_dir = models_dir or asset_dir("models")
     folder = models_dir / name if "/" not in name and (models_dir / name).is_dir() else Path(name)
     if not folder.is_dir():
         known = ", ".join(sorted(p.parent.name for p in models_dir.glob("*/card.json"))) or "none"

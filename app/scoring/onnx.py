@@ -6,7 +6,8 @@ A scorer may be called from several threads at once, but the windows of one chan
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -63,6 +64,17 @@ def _finite(values: Floats) -> Floats:
     if not np.isfinite(values).all():
         raise ValueError("the detector gave a value that is not finite")
     return values
+
+
+@contextmanager
+def _tried_out() -> Iterator[None]:
+    """A first run, at load time: whatever goes wrong in it, the card and the graphs do not fit."""
+    try:
+        yield
+    except CardMismatch:
+        raise
+    except Exception as exc:
+        raise CardMismatch(f"the model does not run as its card says: {str(exc).splitlines()[0]}.") from None
 
 
 class FrameScorer:
@@ -143,13 +155,9 @@ class FrameScorer:
     def _probe(self) -> None:
         part, count = self._part, min(25, self._window_frames)
         audio = np.zeros((2, part.left_samples + count * part.frame_samples + part.right_samples), np.float32)
-        try:
+        with _tried_out():
             frames, _ = self._run_encoder(audio, count)
             self._pool(np.stack([self._padded(rows) for rows in frames]), np.ones((len(frames), self._window_frames), np.float32))
-        except CardMismatch:
-            raise
-        except Exception as exc:
-            raise CardMismatch(f"the model does not run as its card says: {str(exc).splitlines()[0]}.") from None
 
 
 class WindowScorer:
@@ -160,13 +168,9 @@ class WindowScorer:
         self._graph = open_graph(part.file, files[part.file])
         _require(self._graph, part.file, [part.audio], [part.score])
         self._sign = 1.0 if card.high_means == "spoof" else -1.0
-        try:
+        with _tried_out():
             # Noise, not silence: some classifiers divide by the level, and the energy gate keeps silence away from them.
             self._raw(np.random.default_rng(0).normal(0, 0.1, (2, part.samples)).astype(np.float32))
-        except CardMismatch:
-            raise
-        except Exception as exc:
-            raise CardMismatch(f"the model does not run as its card says: {str(exc).splitlines()[0]}.") from None
 
     def score(self, windows: Sequence[Window]) -> list[Scored]:
         gates = [self._speech(window) for window in windows]

@@ -67,12 +67,12 @@ class Streams:
             with self._gate.enter(instead=self._takes_over(start)):
                 return await self._converse(connection, start)
         except VoxproofError as exc:
-            return await self._refuse(connection, exc)
+            return await self.refuse(connection, exc)
         except Exception:
             log.exception("a live stream failed")
-            return await self._refuse(connection, Internal())
+            return await self.refuse(connection, Internal())
 
-    async def _refuse(self, connection: Connection, problem: VoxproofError) -> int:
+    async def refuse(self, connection: Connection, problem: VoxproofError) -> int:
         """Says why the connection ends, if the peer still listens; gives the close code."""
         with suppress(ConnectionError, TimeoutError):
             async with asyncio.timeout(self._settings.send_timeout_seconds):

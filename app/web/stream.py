@@ -10,8 +10,6 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from app.core import wire
 from app.core.errors import BadConfig, BadUtf8, ForeignOrigin, FrameTooBig
-from app.core.messages import Error
-from app.service.live import complete_error
 from app.service.services import Services
 from app.status import STATUS
 
@@ -77,8 +75,7 @@ async def serve(websocket: WebSocket, services: Services, first_text: str | None
     try:
         start = None if first_text is not None else wire.start_from_query(websocket.query_params)
     except BadConfig as exc:
-        await socket.send(wire.encode(complete_error(Error.of(exc, fatal=True)).numbered(1)))
-        await socket.close(STATUS[exc.code].close)
+        await socket.close(await services.streams.refuse(socket, exc))
         return
     await socket.close(await services.streams.serve(socket, start, first_text))
 
