@@ -46,6 +46,7 @@ class Frames(CardPart):
     right_samples: int = Field(ge=0)
     embedding_size: int = Field(gt=0)
     speech_threshold: float = Field(default=0.5, gt=0, lt=1)
+    one_at_a_time: bool = False  # the encoder's result depends on what it is batched with (8-bit activations share one range)
     encoder: EncoderNames
     head: HeadNames
 

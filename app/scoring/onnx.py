@@ -132,8 +132,10 @@ class FrameScorer:
                 by_count[count].append(index)
         encoded: dict[int, tuple[Floats, Floats]] = {}
         for count, indices in by_count.items():
-            frames, speech = self._run_encoder(np.stack([windows[i].audio for i in indices]), count)
-            encoded.update({i: (frames[row], speech[row]) for row, i in enumerate(indices)})
+            size = 1 if self._part.one_at_a_time else len(indices)
+            for batch in (indices[start : start + size] for start in range(0, len(indices), size)):
+                frames, speech = self._run_encoder(np.stack([windows[i].audio for i in batch]), count)
+                encoded.update({i: (frames[row], speech[row]) for row, i in enumerate(batch)})
         return encoded
 
     def _run_encoder(self, audio: Floats, count: int) -> tuple[Floats, Floats]:
