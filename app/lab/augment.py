@@ -4,20 +4,28 @@
 uninterrupted one would have seen. Made in a worker process; numpy only, so that the worker costs little.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.fft
 from numpy.random import Generator, default_rng
 from scipy.signal import resample_poly
 
+from app.lab import chains, codecs
 from app.lab.config import FRAME_SAMPLES, RATE, Augment, Recipe
 from app.lab.data import Store, sampling_weights
+from app.lab.languages import held_back
 from app.lab.sounds import KINDS, sound
 from app.lab.speech import label_speech
 
 TAIL_SAMPLES = RATE // 2
 """Longest room response used; also the zeros behind a signal that keep its filtering from wrapping round."""
+
+FAKE_SHARES = {"train": 0.52, "copies": 0.13, "copies-more": 0.12, "copies-neural": 0.05, "synth": 0.18}
+"""How often a spoofed row comes from each store; what is not there leaves its share to the others."""
+FEW_CLIPS = 1500
+"""A store of fewer gives up some of its share."""
+OPTIONAL = ("rir-simulated", "music-midi")
 
 
 @dataclass(frozen=True)
@@ -32,49 +40,104 @@ class Batch:
     bands: np.ndarray
 
 
+@dataclass(frozen=True)
+class Draw:
+    """What a row shows: a clip of a store (`twin`: not that copy, but what it was made from), or no speech (`store` empty)."""
+
+    store: str = ""
+    index: int = 0
+    twin: bool = False
+
+
 class Batches:
-    """One epoch of batches."""
+    """One epoch of batches, from the stores that the cache has."""
 
     def __init__(self, recipe: Recipe, epoch: int):
         self.recipe, self.epoch = recipe, epoch
-        names = ["train", "copies", "noise", "rir", "music", *(["train-coded", "copies-coded"] if recipe.augment.coded else [])]
-        self.stores = {name: Store(recipe.cache, name) for name in names}
-        clips = self.stores["train"].clips
-        self.real = np.array([i for i, clip in enumerate(clips) if not clip.spoof])
-        self.fake = np.array([i for i, clip in enumerate(clips) if clip.spoof])
+        names = ["train", "noise", "rir", "music", *(name for name in (*FAKE_SHARES, *OPTIONAL) if (recipe.cache / f"{name}.json").exists())]
+        if recipe.augment.coded:
+            names += [f"{name}-coded" for name in FAKE_SHARES if (recipe.cache / f"{name}-coded.json").exists()]
+        self.stores = {name: Store(recipe.cache, name) for name in dict.fromkeys(names)}
+        for name in [name for name in self.stores if name.endswith("-coded")]:
+            if self.stores[name].numbers != self.stores[name.removesuffix("-coded")].numbers:
+                del self.stores[name]  # of an older make of its store
+        clips, held = self.stores["train"].clips, held_back(recipe.data)
+        self.real = np.array([i for i, clip in enumerate(clips) if not clip.spoof and clip.path not in held])
+        self.real_set = frozenset(self.real.tolist())
         self.real_weights = sampling_weights([clips[i] for i in self.real])
-        self.fake_weights = sampling_weights([clips[i] for i in self.fake])
-        self.copy_weights = sampling_weights(self.stores["copies"].clips)
-        self.rooms = [_direct_first(self.stores["rir"][i]) for i in range(len(self.stores["rir"]))]
+        # A store of few clips must not be drawn so often that they are learnt by heart.
+        self.shares = {name: share * min(1, len(self.stores[name]) / FEW_CLIPS) for name, share in FAKE_SHARES.items() if name in self.stores}
+        usable = {name: [clip.spoof and clip.path not in held for clip in self.stores[name].clips] for name in self.shares}
+        self.fakes = {name: np.flatnonzero(chosen) for name, chosen in usable.items()}
+        self.fake_weights = {name: sampling_weights([self.stores[name].clips[i] for i in chosen]) for name, chosen in self.fakes.items()}
+        self.rooms = {name: [_direct_first(room) for room in self.stores[name]] for name in ("rir", "rir-simulated") if name in self.stores}
+        self.musics = [name for name in ("music", "music-midi") if name in self.stores]
 
     def __len__(self) -> int:
         return self.recipe.train.epoch_clips // self.recipe.train.batch
 
     def __getitem__(self, index: int) -> Batch:
+        """The first half of the rows is bona fide, the second spoof (less those that are no speech).
+
+        Each row has a generator of its own. A copy and its original, where both are shown, have the same one: the same cut and the same chain.
+        """
         if index >= len(self):
             raise IndexError(index)
         train = self.recipe.train
         rng = default_rng((train.seed, self.epoch, index))
         frames = round(rng.choice(train.crop_seconds) * RATE / FRAME_SAMPLES)
-        rows = [self._row(frames, position < train.batch // 2, rng) for position in range(train.batch)]
-        audio, speech, spoof, judged = (np.stack(column).astype(np.float32) for column in zip(*rows, strict=True))
+        half, places = train.batch // 2, list(range(train.batch))
+        draws = [self._draw(place < half, rng) for place in places]
+        for place in range(half, train.batch):
+            draw, chosen = draws[place], rng.random() < self.recipe.augment.paired
+            if draw.store.startswith("copies") and (chosen or self.stores[draw.store].clips[draw.index].length < frames * FRAME_SAMPLES):
+                # A copy cut shorter than the window always has its twin, or its length would tell.
+                draws[place - half], places[place - half] = replace(draw, twin=True), place
+        rows = [self._row(frames, draw, default_rng((train.seed, self.epoch, index, place))) for draw, place in zip(draws, places, strict=True)]
+        audio, speech = (np.stack(column).astype(np.float32) for column in zip(*rows, strict=True))
+        judged = np.array([bool(draw.store) for draw in draws], np.float32)
+        spoof = np.array([place >= half for place in range(train.batch)], np.float32) * judged
         return Batch(audio, speech, spoof, judged, self._bands(train.batch, rng))
 
-    def _row(self, frames: int, real: bool, rng: Generator):
-        train, net, odds = self.recipe.train, self.recipe.net, self.recipe.augment
-        length = net.left_samples + frames * FRAME_SAMPLES + net.right_samples
-        if rng.random() < train.nonspeech:
-            audio = degrade(self._nonspeech(length, rng), None, odds, self, rng)
-            return audio, np.zeros(frames), 0.0, 0.0
+    def _draw(self, real: bool, rng: Generator) -> Draw:
+        if rng.random() < self.recipe.train.nonspeech:
+            return Draw()
         if real:
-            name, index = "train", rng.choice(self.real, p=self.real_weights)
-        elif rng.random() < train.copies:
-            name, index = "copies", rng.choice(len(self.copy_weights), p=self.copy_weights)
-        else:
-            name, index = "train", rng.choice(self.fake, p=self.fake_weights)
-        clean = self.stores[name][index]
-        labels = label_speech(clean)
-        clip = self.stores[f"{name}-coded"][index] if rng.random() < odds.coded else clean
+            return Draw("train", int(rng.choice(self.real, p=self.real_weights)))
+        names, shares = list(self.shares), np.array(list(self.shares.values()))
+        name = str(rng.choice(names, p=shares / shares.sum()))
+        return Draw(name, int(rng.choice(self.fakes[name], p=self.fake_weights[name])))
+
+    def _clip(self, draw: Draw, coded: bool) -> tuple[np.ndarray, np.ndarray]:
+        """(samples, labels). The labels of a copy are its original's wherever that is at hand, so that a pair has the same ones."""
+        store, index, cut = self.stores[draw.store], draw.index, slice(None)
+        copied = draw.store.startswith("copies") and store.clips[index].path in self.stores["train"].numbers
+        if copied:
+            clip, original = store.clips[index], self.stores["train"]
+            cut = slice(clip.offset, clip.offset + clip.length)
+            labels = label_speech(original[original.numbers[clip.path]][cut])
+            if draw.twin:
+                store, index = original, original.numbers[clip.path]
+        # Coded both or neither: what counts is whether the copy is there in coded form.
+        coded = coded and f"{draw.store}-coded" in self.stores and f"{store.name}-coded" in self.stores
+        audio = (self.stores[f"{store.name}-coded"] if coded else store)[index]
+        audio = audio[cut] if store.name == "train" else audio
+        return audio, labels if copied else label_speech(store[index])
+
+    def _row(self, frames: int, draw: Draw, rng: Generator) -> tuple[np.ndarray, np.ndarray]:
+        """The class is not known from here on: the draw is of one store or another, and its twin goes the same way."""
+        net, odds = self.recipe.net, self.recipe.augment
+        length = net.left_samples + frames * FRAME_SAMPLES + net.right_samples
+        if not draw.store:
+            return degrade(self._nonspeech(length, rng), None, odds, self, rng), np.zeros(frames, bool)
+        coded = rng.random() < odds.coded
+        clip, labels = self._clip(draw, coded)
+        if rng.random() < odds.edited:
+            # Another clip of the same store and class; for a twin, of what the copy's other clip was made from.
+            same = self.real if draw.store == "train" and draw.index in self.real_set else self.fakes[draw.store]
+            other = replace(draw, index=int(rng.choice(same)))
+            change = chains.EDITS[str(rng.choice(list(chains.EDITS)))]
+            clip, labels = change((clip, labels), lambda: self._clip(other, coded), rng)
         first = int(rng.integers(max(1, len(labels) - frames + 1)))
         start = first * FRAME_SAMPLES - net.left_samples
         audio = np.zeros(length, np.float32)
@@ -88,27 +151,37 @@ class Batches:
             at = int(rng.integers(max(1, frames - count)))
             audio[net.left_samples + at * FRAME_SAMPLES :][: count * FRAME_SAMPLES] *= rng.choice([0.0, 0.003])
             speech[at : at + count] = False
-        audio = degrade(audio, active, odds, self, rng, net.left_samples)
-        return audio, speech, float(not real), 1.0
+        return degrade(audio, active, odds, self, rng, net.left_samples), speech
+
+    def room(self, odds: Augment, rng: Generator) -> np.ndarray:
+        simulated = rng.random() < odds.simulated_rooms and "rir-simulated" in self.rooms
+        rooms = self.rooms["rir-simulated" if simulated else "rir"]
+        return rooms[rng.integers(len(rooms))]
 
     def background(self, samples: int, rng: Generator) -> np.ndarray:
-        """Noise to lay under a clip: recorded, synthetic or music."""
+        """Noise to lay under a clip: recorded, synthetic, music, or several people at once."""
+        if rng.random() < self.recipe.augment.babble:
+            voices = rng.choice(self.real, int(rng.integers(4, 8)))
+            return sum(_stretch(self.stores["train"][index], samples, rng) * rng.uniform(0.3, 1) for index in voices)
         kind = rng.random()
         if kind < 0.55:
-            return _stretch(self.stores["noise"][rng.integers(len(self.stores["noise"]))], samples, rng)
-        if kind < 0.7:
-            return _stretch(self.stores["music"][rng.integers(len(self.stores["music"]))], samples, rng)
+            return self._recorded("noise", samples, rng)
+        if kind < 0.75:
+            return self._recorded(str(rng.choice(self.musics)), samples, rng)
         return sound(str(rng.choice(["white", "pink", "pink", "brown", "band", "hum"])), samples, rng)
 
     def _nonspeech(self, samples: int, rng: Generator) -> np.ndarray:
         kind = rng.random()
         if kind < 0.3:
-            return _stretch(self.stores["noise"][rng.integers(len(self.stores["noise"]))], samples, rng)
+            return self._recorded("noise", samples, rng)
         if kind < 0.65:
-            return _stretch(self.stores["music"][rng.integers(len(self.stores["music"]))], samples, rng)
+            return self._recorded(str(rng.choice(self.musics)), samples, rng)
         if kind < 0.95:
             return sound(str(rng.choice(KINDS)), samples, rng)
         return np.zeros(samples, np.float32)
+
+    def _recorded(self, name: str, samples: int, rng: Generator) -> np.ndarray:
+        return _stretch(self.stores[name][rng.integers(len(self.stores[name]))], samples, rng)
 
     def _bands(self, batch: int, rng: Generator) -> np.ndarray:
         """SpecAugment in frequency: up to two bands of up to a fifth of the spectrum."""
@@ -123,12 +196,32 @@ class Batches:
 
 
 def degrade(audio: np.ndarray, active: np.ndarray | None, odds: Augment, batches: Batches, rng: Generator, left: int = 0) -> np.ndarray:
-    """Room, filter, band limit, telephone, clipping, noise, noise floor, gain, 16-bit rounding: in the order of a real chain.
+    """In the order of a real chain: replay, room, filters, clipping, noise, gain control and suppression, the line, its losses, floor, level.
 
     `active` [samples from `left` on] marks speech, which the noise level refers to; None = the whole signal.
     """
     samples = len(audio)
-    audio = _filter(audio, odds, batches.rooms, rng)
+    if active is not None and rng.random() < odds.clean:
+        return _at_level(audio, odds, rng)
+    if rng.random() < odds.loudspeaker:
+        audio = chains.loudspeaker(audio, rng)
+    audio = _filter(audio, odds, batches, rng)
+    if rng.random() < odds.clipped:
+        top = np.abs(audio).max() * rng.uniform(0.3, 0.9)
+        audio = np.clip(audio, -top, top)
+    if rng.random() < odds.distorted:
+        audio = chains.distorted(audio, rng)
+    heard = audio[left : left + len(active)][active] if active is not None and active.any() else audio
+    level = float(np.sqrt(np.mean(heard**2))) + 1e-5
+    if rng.random() < odds.noise and active is not None:
+        noise = batches.background(samples, rng)
+        audio = audio + noise * (level / (np.sqrt(np.mean(noise**2)) + 1e-6) * 10 ** (-rng.uniform(*odds.snr_db) / 20))
+    if rng.random() < odds.levelled:
+        audio = chains.levelled(audio, rng)
+    if rng.random() < odds.suppressed:
+        audio = chains.suppressed(audio, rng)
+    if rng.random() < odds.resampled:
+        audio = chains.resampled(audio, rng)
     if rng.random() < odds.telephone:
         narrow = _mu_law(resample_poly(audio, 1, 2)) if rng.random() < 0.7 else audio[::2]
         if rng.random() < 0.7:
@@ -136,23 +229,23 @@ def degrade(audio: np.ndarray, active: np.ndarray | None, odds: Augment, batches
         else:  # a poor resampler leaves images above 4 kHz
             audio = np.interp(np.arange(samples) / 2, np.arange(len(narrow)), narrow)
         audio = audio[:samples].astype(np.float32)
-    if rng.random() < odds.clipped:
-        top = np.abs(audio).max() * rng.uniform(0.3, 0.9)
-        audio = np.clip(audio, -top, top)
-    heard = audio[left : left + len(active)][active] if active is not None and active.any() else audio
-    level = float(np.sqrt(np.mean(heard**2))) + 1e-5
-    if rng.random() < odds.noise and active is not None:
-        noise = batches.background(samples, rng)
-        audio = audio + noise * (level / (np.sqrt(np.mean(noise**2)) + 1e-6) * 10 ** (-rng.uniform(*odds.snr_db) / 20))
+    if rng.random() < odds.recoded:
+        audio = codecs.recoded(audio, rng)[0]
+    if rng.random() < odds.lossy:
+        audio = chains.lossy(audio, rng)
     if rng.random() < odds.floor:
         floor = rng.standard_normal(samples, np.float32) if rng.random() < 0.6 else sound("pink", samples, rng) * 4
         audio = audio + floor * (level * 10 ** (rng.uniform(*odds.floor_db) / 20))
+    return _at_level(audio, odds, rng)
+
+
+def _at_level(audio: np.ndarray, odds: Augment, rng: Generator) -> np.ndarray:
     peak = np.abs(audio).max() + 1e-9
     audio = audio * (10 ** (rng.uniform(*odds.gain_db) / 20) / peak) if peak > 1e-6 else audio
     return (np.round(audio * 32767) / 32768).astype(np.float32) if rng.random() < 0.7 else audio.astype(np.float32)
 
 
-def _filter(audio: np.ndarray, odds: Augment, rooms: list[np.ndarray], rng: Generator) -> np.ndarray:
+def _filter(audio: np.ndarray, odds: Augment, batches: Batches, rng: Generator) -> np.ndarray:
     """Room response, smooth random equaliser and low- or high-pass, all in one Fourier pair."""
     room, equaliser, limit = rng.random(3) < (odds.room, odds.filtered, odds.band_limited)
     if not (room or equaliser or limit):
@@ -161,7 +254,7 @@ def _filter(audio: np.ndarray, odds: Augment, rooms: list[np.ndarray], rng: Gene
     spectrum = scipy.fft.rfft(audio, n=size)
     frequency = np.linspace(0, RATE / 2, len(spectrum), dtype=np.float32)
     if room:
-        response = rooms[rng.integers(len(rooms))]
+        response = batches.room(odds, rng)
         wet = scipy.fft.rfft(response * np.exp(-np.arange(len(response)) / RATE / rng.uniform(0.03, 1.0)).astype(np.float32), n=size)
         spectrum = spectrum * wet
     if equaliser:

@@ -8,9 +8,11 @@ Two more stores are made from `train`: `copies` (copy-synthesis of bona fide cli
 import csv
 import io
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -41,6 +43,8 @@ class Clip:
     language: str = ""
     start: int = 0
     length: int = 0
+    offset: int = 0
+    """Where a copy begins in its original, in samples."""
 
     @property
     def spoof(self) -> bool:
@@ -63,6 +67,7 @@ class Store:
     def __init__(self, folder: Path, name: str):
         self.name = name
         self.clips = [Clip(**row) for row in json.loads((folder / f"{name}.json").read_text())]
+        self.numbers = {clip.path: index for index, clip in enumerate(self.clips)}
         self.samples = np.memmap(folder / f"{name}.i16", np.int16, "r")
 
     def __len__(self) -> int:
@@ -84,16 +89,45 @@ def write_store(folder: Path, name: str, pairs: Iterable[tuple[Clip, np.ndarray]
     (folder / f"{name}.json").write_text(json.dumps(rows))
 
 
+def make_store(cache: Path, name: str, clips: list[Clip], work: Callable, workers: int = 1, until: float = float("inf")) -> int:
+    """Clip *i* becomes `work(i, clip)`; returns how many the store holds.
+
+    What is done lies in `<name>.part.*`, and a killed build goes on from there; the index comes last. At the clock time `until` the
+    store is closed with what it has (a random sample, if the clips come in random order).
+    """
+    if (cache / f"{name}.json").exists():
+        return len(json.loads((cache / f"{name}.json").read_text()))
+    audio_path, rows_path = cache / f"{name}.part.i16", cache / f"{name}.part.jsonl"
+    rows = [json.loads(line) for line in rows_path.read_text().split("\n")[:-1]] if rows_path.exists() else []
+    start = rows[-1]["start"] + rows[-1]["length"] if rows else 0
+    left = range(len(rows), len(clips))
+    with ProcessPoolExecutor(workers) if workers > 1 else nullcontext() as pool, audio_path.open("ab") as out, rows_path.open("a") as index:
+        out.truncate(2 * start)
+        index.truncate(sum(len(json.dumps(row)) + 1 for row in rows))
+        mapped = pool.map(work, left, clips[len(rows) :], chunksize=16) if pool else map(work, left, clips[len(rows) :])
+        for clip, audio in zip(clips[len(rows) :], mapped, strict=True):
+            out.write(np.round(np.clip(audio, -1, 32767 / 32768) * 32768).astype("<i2").tobytes())
+            out.flush()
+            rows.append(asdict(clip) | {"start": start, "length": len(audio)})
+            index.write(json.dumps(rows[-1]) + "\n")
+            index.flush()
+            start += len(audio)
+            if time.time() > until:
+                if pool:
+                    pool.shutdown(cancel_futures=True)
+                break
+    audio_path.replace(cache / f"{name}.i16")
+    (cache / f"{name}.json").write_text(json.dumps(rows))
+    rows_path.unlink()
+    return len(rows)
+
+
 def build(data: Path, cache: Path, seed: int, workers: int, say: Callable[[str], None] = print) -> None:
     """Make every store that is not there yet."""
     cache.mkdir(parents=True, exist_ok=True)
 
     def make(name: str, clips: list[Clip], work: Callable) -> None:
-        if (cache / f"{name}.json").exists():
-            return
-        with ProcessPoolExecutor(workers) as pool:
-            write_store(cache, name, zip(clips, pool.map(work, range(len(clips)), clips, chunksize=16), strict=True))
-        say(f"{name}: {len(clips)} clips")
+        say(f"{name}: {make_store(cache, name, clips, work, workers)} clips")
 
     rows = read_manifest(data)
     for split in ("train", "dev"):
@@ -165,7 +199,7 @@ def music_clip(seed: int, name: str, index: int, _: Clip) -> np.ndarray:
 def coded_clip(cache: Path, name: str, seed: int, index: int, _: Clip) -> np.ndarray:
     """One more generation of a random lossy coder."""
     rng = default_rng((seed, 2, index))
-    audio = _store(cache, name)[index]
+    audio = store_of(cache, name)[index]
     coder = rng.choice(["mp3", "opus", "gsm"], p=[0.55, 0.35, 0.1])
     return through_coder(audio, coder, rng.uniform(0.05, 0.9) if coder == "mp3" else rng.uniform(0.8, 0.98))
 
@@ -194,7 +228,7 @@ def sampling_weights(clips: list[Clip]) -> np.ndarray:
     return weights / weights.sum()
 
 
-@lru_cache(2)
-def _store(cache: Path, name: str) -> Store:
+@lru_cache(4)
+def store_of(cache: Path, name: str) -> Store:
     """A worker reads an index once, not for each clip."""
     return Store(cache, name)

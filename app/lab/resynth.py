@@ -6,18 +6,23 @@ Called by `data.py`, from `train` bona fide clips only.
 """
 
 import numpy as np
-import scipy.fft
 from numpy.random import Generator
 from scipy.ndimage import gaussian_filter1d
 
+from app.lab import vocoders
 from app.lab.config import RATE
+from app.lab.spectra import istft, mel_bank, stft, world_analysis
 
 METHODS = ("griffin_lim", "world", "harmonic", "phase")
+"""Of the store `copies`."""
+MORE_METHODS = ("lpc", "lpc_quantised", "mel_inverted", "phase_bands", "world_smoothed", "upsampled")
+"""Of the store `copies-more`."""
 
 
 def resynthesise(audio: np.ndarray, method: str, rng: Generator) -> np.ndarray:
     """One copy of `audio` by `method`, at the level of the original."""
-    made = {"griffin_lim": griffin_lim, "world": world, "harmonic": harmonic, "phase": phase}[method](audio, rng)
+    own = {"griffin_lim": griffin_lim, "world": world, "harmonic": harmonic, "phase": phase}
+    made = (own[method] if method in own else getattr(vocoders, method))(audio, rng)
     made = np.nan_to_num(made[: len(audio)])
     made = np.pad(made, (0, len(audio) - len(made)))
     peak = np.abs(made).max()
@@ -49,7 +54,7 @@ def world(audio: np.ndarray, rng: Generator) -> np.ndarray:
     """WORLD analysis and synthesis (Morise 2016), sometimes with coded parameters, another pitch or another vocal tract length."""
     import pyworld
 
-    pitch, envelope, aperiodicity = _world_analysis(audio)
+    pitch, envelope, aperiodicity = world_analysis(audio)
     size = (envelope.shape[1] - 1) * 2
     if rng.random() < 0.5:
         coded = pyworld.code_spectral_envelope(envelope, RATE, int(rng.integers(24, 61)))
@@ -70,7 +75,7 @@ def world(audio: np.ndarray, rng: Generator) -> np.ndarray:
 
 def harmonic(audio: np.ndarray, rng: Generator) -> np.ndarray:
     """Sinusoids at the harmonics plus filtered noise, both shaped by the spectral envelope, as neural source-filter vocoders start."""
-    pitch, envelope, aperiodicity = _world_analysis(audio)
+    pitch, envelope, aperiodicity = world_analysis(audio)
     hop = RATE // 200
     samples = np.arange(len(audio))
     frames = np.arange(len(pitch)) * hop
@@ -103,41 +108,3 @@ def phase(audio: np.ndarray, rng: Generator) -> np.ndarray:
     if rng.random() < 0.5:  # the error drifts from frame to frame, as in a phase vocoder
         error = np.cumsum(error * 0.4, axis=0)
     return istft(spectrum * np.exp(1j * error), size, size // 4)
-
-
-def stft(audio: np.ndarray, size: int, hop: int) -> np.ndarray:
-    """Complex64 [frames, size/2+1], Hann window, centred."""
-    padded = np.pad(audio.astype(np.float32), size // 2, mode="reflect")
-    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
-    return scipy.fft.rfft(frames * np.hanning(size).astype(np.float32))
-
-
-def istft(spectrum: np.ndarray, size: int, hop: int) -> np.ndarray:
-    """The least-squares inverse of `stft`."""
-    window = np.hanning(size).astype(np.float32)
-    frames = scipy.fft.irfft(spectrum.astype(np.complex64), n=size) * window
-    length = (len(frames) - 1) * hop + size
-    out, weight = np.zeros(length, np.float32), np.zeros(length, np.float32)
-    for index, frame in enumerate(frames):
-        out[index * hop : index * hop + size] += frame
-        weight[index * hop : index * hop + size] += window**2
-    return (out / np.maximum(weight, 1e-3))[size // 2 : length - size // 2]
-
-
-def mel_bank(bands: int, size: int) -> np.ndarray:
-    """Triangles on the mel scale, [bands, size/2+1], 0..8 kHz."""
-    top = 2595 * np.log10(1 + RATE / 2 / 700)
-    edges = 700 * (10 ** (np.linspace(0, top, bands + 2) / 2595) - 1)
-    frequency = np.fft.rfftfreq(size, 1 / RATE)
-    low, middle, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    bank = np.minimum((frequency - low) / (middle - low), (high - frequency) / (high - middle)).clip(0)
-    return (bank + 1e-6).astype(np.float32)
-
-
-def _world_analysis(audio: np.ndarray):
-    import pyworld
-
-    wave = audio.astype(np.float64) + 1e-6 * np.sin(np.arange(len(audio)))
-    pitch, times = pyworld.dio(wave, RATE, frame_period=5.0)
-    pitch = pyworld.stonemask(wave, pitch, times, RATE)
-    return pitch, pyworld.cheaptrick(wave, pitch, times, RATE), pyworld.d4c(wave, pitch, times, RATE)
