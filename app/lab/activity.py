@@ -1,7 +1,8 @@
 """Does the speech output refuse what is not speech, and keep what is? Figures for the card, from sounds that training never saw.
 
 Refusal: of 4 s windows of each kind of sound, the share with less than 0.5 s called speech (such a window gets no verdict).
-Recall: of frames labelled speech in clean `dev` clips, the share still called speech with noise at 10 dB SNR, or very quiet.
+Recall (models that tell speech by the frame): of frames labelled speech in clean `dev` clips, the share still called speech with noise at 10 dB
+SNR, or very quiet.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,22 +15,24 @@ from scipy.signal import resample_poly
 
 from app.lab.config import FRAME_SAMPLES, RATE
 from app.lab.data import Store
+from app.lab.served import Served
 from app.lab.sounds import KINDS, sound
 from app.lab.speech import label_speech
-from app.lab.windows import MIN_SPEECH, WINDOW, FrameScorer
+from app.lab.windows import WINDOW, FrameScorer
 
 HELD_SEED = 977
 """Seeds of training sounds are drawn from the recipe's seed; these are others."""
 
 
-def refusal(scorer: FrameScorer, cache: Path, music: Path | None = None, each: int = 30, threshold: float = 0.5) -> dict[str, dict[str, float]]:
-    """Kind of sound -> share of windows refused, and the mean and the most speech seen, in seconds."""
+def refusal(served: Served, cache: Path, music: Path | None = None, each: int = 30) -> dict[str, dict[str, float]]:
+    """Kind of sound -> share of windows that get no verdict from the server's session, and the mean and the most speech seen, in seconds."""
     found: dict[str, dict[str, float]] = {}
     for kind, windows in _sounds(cache, music, each):
-        seconds = np.array([_active(scorer, window, threshold).sum() for window in windows]) * FRAME_SAMPLES / RATE
+        trails = served.trails(windows)
+        seconds = np.array([trail.speech_s for trail in trails])
         found[kind] = {
             "windows": len(windows),
-            "refused": round(float((seconds < MIN_SPEECH * FRAME_SAMPLES / RATE).mean()), 3),
+            "refused": round(float(np.mean([np.isnan(trail.llr) for trail in trails])), 3),
             "mean_speech_s": round(float(seconds.mean()), 3),
             "most_speech_s": round(float(seconds.max()), 2),
         }
@@ -40,7 +43,7 @@ def recall(scorer: FrameScorer, cache: Path, clips: int = 120, threshold: float 
     """Condition -> share of labelled speech frames kept; `pauses_called_speech` is the other error, on clean clips."""
     dev, noises = Store(cache, "dev"), Store(cache, "noise-held")
     rng = default_rng(HELD_SEED)
-    chosen = rng.choice(len(dev), clips, replace=False)
+    chosen = rng.choice(len(dev), min(clips, len(dev)), replace=False)
     conditions: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "clean": lambda audio: audio,
         "minus_45_dbfs": lambda audio: np.round(audio * (10 ** (-45 / 20) / np.abs(audio).max()) * 32768).astype(np.float32) / 32768,
@@ -61,7 +64,7 @@ def recall(scorer: FrameScorer, cache: Path, clips: int = 120, threshold: float 
                 pauses[0] += int((active & ~labels).sum())
                 pauses[1] += int((~labels).sum())
     shares = {name: round(right / of, 3) for name, (right, of) in kept.items()}
-    return {**shares, "pauses_called_speech": round(pauses[0] / max(pauses[1], 1), 3), "clips": clips}
+    return {**shares, "pauses_called_speech": round(pauses[0] / max(pauses[1], 1), 3), "clips": len(chosen)}
 
 
 def _sounds(cache: Path, music: Path | None, each: int) -> Iterator[tuple[str, list[np.ndarray]]]:

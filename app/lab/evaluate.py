@@ -1,7 +1,7 @@
 """Figures of a detector on a split, beside the published detectors' on the same clips.
 
 A clip's score is what the server says at the end of a session (`conclude`): the mean of its windows' llrs, weighted by new speech.
-A clip without an answer counts as llr 0. `eval` is to be looked at once, after every choice is made.
+A clip without an answer counts as llr 0. `eval` is to be looked at once, after every choice is made. `publish` calls `report`.
 """
 
 import csv
@@ -10,12 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
+from app.lab.breakdown import Scored, clusters, macro
 from app.lab.config import Recipe
 from app.lab.data import Clip, Store
-from app.lab.metrics import auc, eer, figures, interval
+from app.lab.metrics import auc, decisions, det, eer, figures, histogram, interval, intervals, min_cllr, min_dcf, rounded
+from app.lab.served import Trail
 from app.lab.windows import ClipScore, FrameScorer, TorchScorer, score_clips
+from app.scoring.card import Card, Point
 
 PEERS = ("aasist", "inc-tssdnet", "lfcc-lcnn-lstm")
+PEER_POINTS = 60
+"""DET points kept of a peer."""
 
 
 def judge_on_dev(recipe: Recipe, device: str) -> Callable[..., dict]:
@@ -41,68 +46,84 @@ def score_store(scorer: FrameScorer, store: Store, threshold: float) -> list[Cli
     return list(score_clips(scorer, (store[i] for i in range(len(store))), threshold))
 
 
-def report(clips: list[Clip], scores: list[ClipScore], served: np.ndarray, peers: dict[str, dict[str, float]]) -> dict:
-    """All figures of one split, JSON-ready: from the sessions' llrs `served`, except at 2 s of speech, which needs the windows."""
+def report(card: Card, clips: list[Clip], trails: list[Trail], peers: dict[str, np.ndarray]) -> dict:
+    """Headline, operating points, curves and peers of one split. `peers`: detector -> score of each clip, high = spoof."""
     spoof = np.array([clip.spoof for clip in clips])
-    llr = np.nan_to_num(served)
-    other = np.array([not clip.well_known for clip in clips])
-    short = np.nan_to_num(np.array([llr_at(score, 100) for score in scores]))
-    family = np.array([clip.family for clip in clips])
-    out = {
-        **figures(llr[~spoof], llr[spoof]).plain(),
-        "unanswered": int(np.isnan(served).sum()),
-        "without_lj_and_vctk": _short(llr[~spoof & other], llr[spoof & other]),
-        "at_2_s_of_speech": _short(short[~spoof], short[spoof]),
-        "by_family": {name: _short(llr[~spoof], llr[spoof & (family == name)]) for name in sorted(set(family[spoof]))},
-        "peers": {},
+    raw = np.array([trail.llr for trail in trails])
+    llr = np.nan_to_num(raw)
+    points = {name: at_point(point, raw, spoof) for name, point in card.operating_points.items()}
+    points[card.default_operating_point]["verdicts"] = {kind: _verdicts(trails, spoof == (kind == "spoof")) for kind in ("bonafide", "spoof")}
+    return {
+        "headline": headline(card, clips, raw),
+        "at_operating_points": points,
+        "det": det(llr[~spoof], llr[spoof]),
+        "histogram": histogram(llr[~spoof], llr[spoof]),
+        "peers": {name: peer(clips, scores) for name, scores in peers.items()},
     }
-    for peer in PEERS:
-        values = np.array([peers[clip.path][peer] for clip in clips])
-        out["peers"][peer] = {
-            **_short(values[~spoof], values[spoof]),
-            "without_lj_and_vctk": _short(values[~spoof & other], values[spoof & other]),
+
+
+def headline(card: Card, clips: list[Clip], raw: np.ndarray) -> dict:
+    spoof, names, llr = np.array([clip.spoof for clip in clips]), clusters(clips), np.nan_to_num(raw)
+    bonafide, fake = llr[~spoof], llr[spoof]
+    together = intervals({"eer": eer, "auc": auc}, bonafide, fake, clusters=(names[~spoof], names[spoof]))
+    point = card.operating_points[card.default_operating_point]
+    return rounded(
+        {
+            **figures(bonafide, fake).plain(),
+            **{f"{name}_ci95_clustered": ends for name, ends in together.items()},
+            "unanswered": int(np.isnan(raw).sum()),
+            **macro(Scored(clips, llr, point.bonafide_llr, point.spoof_llr)),
+            "at_zero": decisions(bonafide, fake),
         }
-    return out
+    )
 
 
-def llr_at(score: ClipScore, speech_frames: int) -> float:
-    """The session's llr once `speech_frames` of speech have been heard (or at the end of a shorter clip)."""
-    total = weight = heard = 0.0
-    for _, llr, _, new in score.windows:
-        total, weight, heard = total + llr * new, weight + new, heard + new
-        if heard >= speech_frames:
-            break
-    return total / weight if weight else score.llr
+def at_point(point: Point, llr: np.ndarray, spoof: np.ndarray) -> dict:
+    """Shares of each class on either side of an operating point; a clip without an answer is in none."""
+    high, low = llr >= point.spoof_llr, llr <= point.bonafide_llr
+    return rounded(
+        {
+            "bonafide_llr": point.bonafide_llr,
+            "spoof_llr": point.spoof_llr,
+            "bonafide_called_spoof": high[~spoof].mean(),
+            "bonafide_called_bonafide": low[~spoof].mean(),
+            "spoof_called_spoof": high[spoof].mean(),
+            "spoof_called_bonafide": low[spoof].mean(),
+            "uncertain": (~high & ~low)[~np.isnan(llr)].mean(),
+        }
+    )
 
 
-def read_peers(data: Path) -> dict[str, dict[str, float]]:
-    """Clip path -> peer -> score, high = spoof."""
+def peer(clips: list[Clip], scores: np.ndarray) -> dict:
+    """Another detector's figures that need no calibration."""
+    spoof = np.array([clip.spoof for clip in clips])
+    other = np.array([not clip.well_known for clip in clips])
+    bonafide, fake = scores[~spoof], scores[spoof]
+    out = _short(bonafide, fake) | {"min_dcf": min_dcf(bonafide, fake), "min_cllr": min_cllr(bonafide, fake)}
+    rest = _short(scores[~spoof & other], scores[spoof & other])
+    return rounded(out) | {"without_lj_and_vctk": rest, "det": det(bonafide, fake, PEER_POINTS)}
+
+
+def read_peers(data: Path, clips: list[Clip]) -> dict[str, np.ndarray]:
+    """Peer -> score of each clip, high = spoof, from `peers.csv`."""
     with (data / "peers.csv").open(newline="") as file:
-        return {row["path"]: {peer: float(row[peer]) for peer in PEERS} for row in csv.DictReader(file)}
+        rows = {row["path"]: row for row in csv.DictReader(file)}
+    return {peer: np.array([float(rows[clip.path][peer]) for clip in clips]) for peer in PEERS}
 
 
-def table(found: dict, name: str) -> str:
-    """Our figures and the peers', for people."""
-    rows = [(name, found), *list(found["peers"].items())]
-    lines = [f"{'':16} {'EER':>6} {'95 % interval':>15} {'AUC':>6} {'95 % interval':>15} {'EER without LJ, VCTK':>22}"]
-    for who, values in rows:
-        (low, high), (alow, ahigh) = values["eer_ci95"], values["auc_ci95"]
-        lines.append(
-            f"{who:16} {values['eer']:6.1%} {low:6.1%} .. {high:5.1%} {values['auc']:6.3f} {alow:6.3f} .. {ahigh:5.3f}"
-            f" {values['without_lj_and_vctk']['eer']:22.1%}"
-        )
-    lines.append(f"bona fide {found['n_bonafide']}, spoof {found['n_spoof']}, unanswered {found['unanswered']}; Cllr {found['cllr']:.3f}")
-    lines += [f"  {family:8} EER {v['eer']:6.1%} of {v['n_spoof']}" for family, v in found["by_family"].items()]
-    lines.append(f"  at 2 s of speech: EER {found['at_2_s_of_speech']['eer']:.1%}")
-    return "\n".join(lines)
+def _verdicts(trails: list[Trail], which: np.ndarray) -> dict[str, float]:
+    said = [trail.verdict for trail, chosen in zip(trails, which, strict=True) if chosen]
+    return {name: round(said.count(name) / max(1, len(said)), 4) for name in ("spoof", "uncertain", "bonafide", "no_speech")}
 
 
 def _short(bonafide: np.ndarray, spoof: np.ndarray) -> dict:
-    rounded = {"eer": eer(bonafide, spoof), "auc": auc(bonafide, spoof)}
-    return {
-        **{key: round(value, 4) for key, value in rounded.items()},
-        "eer_ci95": [round(v, 4) for v in interval(eer, bonafide, spoof)],
-        "auc_ci95": [round(v, 4) for v in interval(auc, bonafide, spoof)],
-        "n_bonafide": len(bonafide),
-        "n_spoof": len(spoof),
-    }
+    return rounded(
+        {
+            "eer": eer(bonafide, spoof),
+            "eer_ci95": interval(eer, bonafide, spoof, 500),
+            "auc": auc(bonafide, spoof),
+            "auc_ci95": interval(auc, bonafide, spoof, 500),
+            "n_bonafide": len(bonafide),
+            "n_spoof": len(spoof),
+        }
+    )
