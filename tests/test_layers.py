@@ -41,7 +41,7 @@ CLI_LAZY = {"main"}  # only inside functions: `voxproof --help` must not load a 
 VENDORS: dict[str, set[str]] = {
     "starlette": {"web", "main"},
     "uvicorn": {"web", "main", "cli"},
-    "jinja2": {"web", "main"},
+    "jinja2": {"web", "main", "lab"},
     "python_multipart": {"web"},
     "grpc": {"rpc", "main"},
     "typer": {"cli", "lab/cli"},
