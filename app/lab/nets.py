@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from app.lab.config import FRAME_SAMPLES, RATE, Net
+from app.lab.waveform import WaveEncoder
+from app.lab.whisper import WhisperEncoder
 
 COLUMN_SAMPLES = 160
 """Spectra are taken every 10 ms over 30 ms (three columns' worth of samples)."""
@@ -81,9 +83,13 @@ class Encoder(nn.Module):
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         return self.embed(self.spectrum(audio))
 
-    def embed(self, spectrum: Tensor) -> tuple[Tensor, Tensor]:
+    def hidden(self, audio: Tensor, bands: Tensor) -> Tensor:
+        """The spectrum with the bands [B, bins] that are 0 hidden from the learned part."""
+        return self.spectrum(audio) * bands.unsqueeze(1)
+
+    def embed(self, spectrum: Tensor, clips: int | None = None) -> tuple[Tensor, Tensor]:
         """The learned part. Apart, because training hides bands of the spectrum, and may run this part (only) in bfloat16."""
-        maps = self.trunk(spectrum.unsqueeze(1))
+        maps = self.trunk(spectrum.unsqueeze(1))  # `clips` says nothing here: a clip is one piece
         rows = maps.permute(0, 2, 1, 3).flatten(2)
         joined = self.join[0](rows).transpose(1, 2)
         joined = torch.relu(self.join[1](joined))
@@ -98,9 +104,7 @@ class Head(nn.Module):
         super().__init__()
         width = net.embedding_size
         self.look = nn.Sequential(nn.Linear(width, net.attention_size), nn.Tanh(), nn.Linear(net.attention_size, width))
-        self.decide = nn.Sequential(
-            nn.Linear(2 * width, net.head_size), nn.ReLU(), nn.Dropout(net.dropout), nn.Linear(net.head_size, 1)
-        )
+        self.decide = nn.Sequential(nn.Linear(2 * width, net.head_size), nn.ReLU(), nn.Dropout(net.dropout), nn.Linear(net.head_size, 1))
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("bias", torch.zeros(()))
 
@@ -113,13 +117,17 @@ class Head(nn.Module):
         return self.decide(torch.cat([mean, spread], dim=-1)).squeeze(-1) * self.scale + self.bias
 
 
+FAMILIES = {"spectrum": Encoder, "waveform": WaveEncoder, "whisper": WhisperEncoder}
+"""What `Net.family` may say."""
+
+
 class Detector(nn.Module):
     """Encoder, head, and a per-frame judgement that exists only to teach the encoder."""
 
     def __init__(self, net: Net):
         super().__init__()
         self.net = net
-        self.encoder = Encoder(net)
+        self.encoder = FAMILIES[net.family](net)
         self.head = Head(net)
         self.frame_judge = nn.Linear(net.embedding_size, 1)
 

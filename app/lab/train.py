@@ -9,6 +9,7 @@ with the lowest EER on `dev`. `last.pt` holds weights, average, optimiser, epoch
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from torch.utils.data import DataLoader
 from app.lab.augment import Batch, Batches
 from app.lab.config import Recipe, Train, plain, recipe_from
 from app.lab.nets import Detector, parameters
+from app.lab.warm import warm_up
+from app.lab.whisper import load, whisper_file
 
 MIN_SPEECH_FRAMES = 25
 """Half a second: the host gives no llr for less."""
@@ -33,11 +36,14 @@ def train(recipe: Recipe, device: str, judge: Callable[[Detector], dict], until:
     torch.set_num_threads(config.threads)
     recipe.runs.mkdir(parents=True, exist_ok=True)
     (recipe.runs / "recipe.json").write_text(json.dumps(plain(recipe), indent=1))
-    model = Detector(recipe.net).to(device)
-    model.encoder.trunk.to(memory_format=torch.channels_last)  # a third faster on CPUs in bfloat16
+    model = begin(recipe).to(device)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
-    optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(groups(model, config), weight_decay=config.weight_decay)
     first, best = resume(recipe.runs / "last.pt", model, average, optimizer, device)
+    if first == 0 and recipe.warm.clips:
+        warm_up(recipe, model, partial(losses_from, config=config, use_labels=True), _tensors, device, say)
+        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
+        say(json.dumps({"warm": judge(average.module)}))
     say(f"{parameters(model)} parameters, epochs {first}..{config.epochs - 1}, {device}")
     for epoch in range(first, config.epochs):
         if time.time() > until:
@@ -62,6 +68,32 @@ def train(recipe: Recipe, device: str, judge: Callable[[Detector], dict], until:
     return recipe.runs / "best.pt"
 
 
+def begin(recipe: Recipe) -> Detector:
+    """An untrained detector, its encoder's pre-trained part filled in."""
+    model = Detector(recipe.net)
+    if recipe.net.family == "spectrum":
+        model.encoder.trunk.to(memory_format=torch.channels_last)  # a third faster on CPUs in bfloat16
+    if recipe.net.weights:
+        model.encoder.whisper = load(whisper_file(recipe.net.weights, recipe.packages), recipe.net.blocks)
+        if recipe.train.frozen_blocks >= 0:
+            fixed = [model.encoder.whisper.near, model.encoder.whisper.far, *model.encoder.whisper.blocks[: recipe.train.frozen_blocks]]
+            for part in fixed:
+                part.requires_grad_(False)
+    return model
+
+
+def groups(model: Detector, config: Train) -> list[dict]:
+    """Pre-trained parameters and new ones, each with its share of the learning rate."""
+    old = [(name, p) for name, p in model.named_parameters() if p.requires_grad and name.startswith("encoder.whisper.")]
+    new = [(name, p) for name, p in model.named_parameters() if p.requires_grad and not name.startswith("encoder.whisper.")]
+    shares = (config.pretrained_rate, 1.0)
+    return [
+        {"params": [p for _, p in part], "share": share, "lr": share * config.learning_rate}
+        for part, share in zip((old, new), shares, strict=True)
+        if part
+    ]
+
+
 def one_epoch(recipe: Recipe, epoch: int, model: Detector, average: AveragedModel, optimizer, device: str, say: Callable) -> dict[str, float]:
     recipe = recipe.at(epoch)
     config = recipe.train
@@ -71,10 +103,10 @@ def one_epoch(recipe: Recipe, epoch: int, model: Detector, average: AveragedMode
     sums = np.zeros(4)
     for index, batch in enumerate(loader):
         step = epoch * len(batches) + index
-        for group in optimizer.param_groups:
+        for group in optimizer.param_groups:  # set anew each step: a stage of the recipe may have changed them
             group["weight_decay"] = config.weight_decay
-            group["lr"] = config.learning_rate * schedule(step, len(batches) * config.epochs, config)
-        clip, frame, speech, right = losses_of(model, [part.to(device) for part in batch], config, use_labels=epoch == 0)
+            group["lr"] = group["share"] * config.learning_rate * schedule(step, len(batches) * config.epochs, config)
+        clip, frame, speech, right = losses_of(model, [part.to(device) for part in batch], config, use_labels=epoch == 0 and not recipe.warm.clips)
         loss = clip + config.frame_weight * frame + config.speech_weight * speech
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -94,13 +126,20 @@ def named(sums: np.ndarray) -> dict[str, float]:
 
 def losses_of(model: Detector, batch: list[Tensor], config: Train, use_labels: bool) -> tuple[Tensor, Tensor, Tensor, float]:
     """(clip, frame, speech) losses, and the share of clips on the right side of zero."""
-    audio, speech, spoof, judged, bands = batch
+    audio, bands = batch[0], batch[4]
     with torch.no_grad():
-        spectrum = model.encoder.spectrum(audio) * bands.unsqueeze(1)
+        spectrum = model.encoder.hidden(audio, bands)
     with torch.autocast(audio.device.type, torch.bfloat16):
-        frames, speech_logit = model.encoder.embed(spectrum)
-        frame_logit = model.frame_judge(frames).squeeze(-1)
-    frames, speech_logit, frame_logit = frames.float(), speech_logit.float(), frame_logit.float()
+        frames, speech_logit = model.encoder.embed(spectrum, len(audio))
+    return losses_from(model, frames.float(), speech_logit.float(), batch, config, use_labels)
+
+
+def losses_from(
+    model: Detector, frames: Tensor, speech_logit: Tensor, batch: list[Tensor], config: Train, use_labels: bool
+) -> tuple[Tensor, Tensor, Tensor, float]:
+    """The same from the frames on."""
+    _, speech, spoof, judged, _ = batch
+    frame_logit = model.frame_judge(frames).squeeze(-1)
     use = speech if use_labels else (speech_logit.detach() > 0).float()
     llr = model.head(frames, use)
     weight = judged * (use.sum(1) >= MIN_SPEECH_FRAMES)

@@ -1,0 +1,146 @@
+"""The encoder on Whisper's lower blocks: its spectrogram against a plain Fourier transform, its geometry, its 8-bit export, its start."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("scipy")
+
+from app.lab.calibrate import Calibration  # noqa: E402
+from app.lab.config import RATE, Net, Recipe, Train, Warm  # noqa: E402
+from app.lab.export import export  # noqa: E402
+from app.lab.nets import Detector  # noqa: E402
+from app.lab.train import begin, groups, losses_from  # noqa: E402
+from app.lab.warm import warm_up  # noqa: E402
+from app.lab.whisper import COLUMN_SAMPLES, FOURIER_SAMPLES, LogMel, WhisperEncoder, mel_bands  # noqa: E402
+from app.lab.windows import OnnxScorer, TorchScorer, score_clips  # noqa: E402
+from app.scoring.load import load  # noqa: E402
+
+NET = Net(
+    family="whisper", width=64, blocks=2, piece_tokens=54, frequency_bins=80, left_samples=8480, right_samples=1600,
+    embedding_size=16, attention_size=8, head_size=8,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(3)
+    made = Detector(NET)
+    for part in made.encoder.whisper.parameters():
+        torch.nn.init.normal_(part, std=0.1)
+    made.encoder.whisper.places.normal_(std=0.1)
+    return made.eval()
+
+
+def speech_like(seconds: float, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    time = np.arange(int(seconds * RATE)) / RATE
+    tones = sum(np.sin(2 * np.pi * 120 * n * time + rng.uniform(0, 6)) / n for n in range(1, 30))
+    return (0.1 * tones * (1 + np.sin(2 * np.pi * 3 * time)) + 0.001 * rng.standard_normal(len(time))).astype(np.float32)
+
+
+def test_spectrogram_is_a_fourier_transform_in_mel_bands():
+    audio = speech_like(1.05)[: 320 * 40 + 800]
+    window = np.hanning(FOURIER_SAMPLES + 1)[:-1]
+    starts = range(0, len(audio) - FOURIER_SAMPLES - COLUMN_SAMPLES // 2 + 1, COLUMN_SAMPLES)
+    power = np.array([np.abs(np.fft.rfft(audio[s : s + FOURIER_SAMPLES] * window)) ** 2 for s in starts])
+    mel = np.log10(np.maximum(power @ mel_bands().T, 1e-10))
+    wanted = np.maximum(mel - mel.max(), -8) / 4 + 1
+    got = LogMel()(torch.from_numpy(audio)[None])[0].numpy()
+    assert got.shape == (83, 80)
+    np.testing.assert_allclose(got, wanted, atol=2e-3)
+
+
+def test_mel_bands_are_librosas():
+    librosa = pytest.importorskip("librosa")
+    np.testing.assert_allclose(mel_bands(), librosa.filters.mel(sr=RATE, n_fft=FOURIER_SAMPLES, n_mels=80), atol=1e-7)
+
+
+@pytest.mark.parametrize("gain_db", [-30, -6, 6])
+def test_level_changes_nothing(model, gain_db):
+    audio = torch.from_numpy(speech_like(1.6)[: 8480 + 25 * 320 + 1600])[None]
+    with torch.no_grad():
+        as_is, louder = (model.encoder(audio * factor)[0] for factor in (1.0, 10 ** (gain_db / 20)))
+    assert float((as_is - louder).abs().max()) < 2e-3
+
+
+def test_geometry_must_add_up():
+    with pytest.raises(ValueError, match="800 more than whole frames"):
+        WhisperEncoder(replace(NET, left_samples=8000))
+
+
+def test_a_frame_is_the_same_wherever_its_piece_stands_in_the_batch(model):
+    audio = torch.from_numpy(np.stack([speech_like(2.4, seed)[: 320 * 108 + 800] for seed in range(3)]))
+    encoder = model.encoder
+    with torch.no_grad():
+        together = encoder.embed(encoder.spectrum(encoder.cut(audio)), 3)[0]
+        alone = torch.cat([encoder.embed(encoder.spectrum(encoder.cut(row[None])), 1)[0] for row in audio])
+    assert together.shape == (3, 108 - 29, 16)
+    torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
+
+
+def test_export_gives_the_server_a_model_that_scores_alike_in_any_company(model, tmp_path):
+    recipe = Recipe(name="small", net=NET)
+    points = {"balanced": {"bonafide_llr": -0.5, "spoof_llr": 0.5}}
+    made = export(model, recipe, Calibration(operating_points=points, speech_threshold=0.01), tmp_path / "small", {}, {})
+    card = json.loads(made.card.read_text())
+    assert card["frames"]["one_at_a_time"] is True
+    assert made.parity < 1e-3
+    scorer = load("small", tmp_path).scorer
+    pieces = [speech_like(2, seed)[: 8480 + 25 * 320 + 1600][None] for seed in range(4)]
+    alone = [scorer._run_encoder(piece, 25)[0] for piece in pieces]
+    again = [scorer._run_encoder(piece, 25)[0] for piece in pieces]
+    assert all(np.array_equal(a, b) for a, b in zip(alone, again, strict=True))
+    ours = OnnxScorer(made.card.parent, NET.left_samples, NET.right_samples, hopwise=True)
+    clip = speech_like(3.3, 9)
+    exact, quantised = (next(score_clips(s, [clip], 0.01)) for s in (_whole(model), ours))
+    assert [w[0] for w in exact.windows] == [w[0] for w in quantised.windows]
+    assert abs(exact.llr - quantised.llr) < 0.2
+
+
+def _whole(model) -> TorchScorer:
+    scorer = TorchScorer(model, NET)
+    scorer.pieces = None
+    return scorer
+
+
+def test_pretrained_layers_learn_at_their_own_rate(model):
+    config = Train(learning_rate=1e-3, pretrained_rate=0.1)
+    old, new = groups(model, config)
+    assert (old["lr"], new["lr"]) == (1e-4, 1e-3)
+    assert sum(p.numel() for p in old["params"]) == sum(p.numel() for p in model.encoder.whisper.parameters())
+
+
+def test_warm_up_teaches_the_new_layers_only(model, monkeypatch):
+    from app.lab import warm
+    from app.lab.augment import Batch
+
+    class Two:
+        def __init__(self, *_):
+            pass
+
+        def __getitem__(self, index):
+            audio = np.stack([speech_like(2.4, 10 * index + row)[: 320 * 108 + 800] for row in range(4)])
+            spoof = np.array([0, 0, 1, 1], np.float32)
+            return Batch(audio, np.ones((4, 79), np.float32), spoof, np.ones(4, np.float32), np.ones((4, 80), np.float32))
+
+    monkeypatch.setattr(warm, "Batches", Two)
+    recipe = Recipe(net=NET, train=Train(batch=4, workers=0), warm=Warm(clips=8, passes=3))
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    said = []
+    warm_up(
+        recipe, model, lambda m, f, s, b: losses_from(m, f, s, b, recipe.train, True),
+        lambda b: [torch.from_numpy(x) for x in (b.audio, b.speech, b.spoof, b.judged, b.bands)], "cpu", said.append,
+    )  # fmt: skip
+    changed = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+    assert changed and not any(name.startswith("encoder.whisper.") for name in changed)
+    assert said[-1].startswith("warm-up pass 3/3")
+    model.eval()
+
+
+def test_frozen_blocks_stand_still():
+    made = begin(Recipe(net=replace(NET, weights="")))
+    assert all(p.requires_grad for p in made.parameters())
