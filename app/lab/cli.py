@@ -19,12 +19,28 @@ DEFAULT_RECIPE, DEFAULT_MODEL = Path("models/light/recipe.toml"), Path("models/l
 
 @app.command()
 def data(recipe: RecipePath = DEFAULT_RECIPE, workers: int = 2) -> None:
-    """Decode the shared clips and make the copy-synthesised and re-coded ones (about 15 minutes on two cores, 3 GB)."""
+    """Decode the shared clips, make the copy-synthesised and re-coded ones, rooms and music (about an hour on two cores, 5 GB)."""
     from app.lab.config import read_recipe
     from app.lab.data import build
+    from app.lab.stores import build_more
 
     settings = read_recipe(recipe)
     build(settings.data, settings.cache, settings.train.seed, workers, typer.echo)
+    build_more(settings.cache, settings.packages, settings.train.seed, workers, typer.echo)
+
+
+@app.command()
+def synth(
+    recipe: RecipePath = DEFAULT_RECIPE,
+    engine: Annotated[list[str] | None, typer.Option(help="Only this engine; may be repeated; `none` packs what is there. Default: all.")] = None,
+    work: Annotated[Path | None, typer.Option(help="Downloads and clips. Default: `synth` beside the cache.")] = None,
+) -> None:
+    """Make synthetic speech with engines from PyPI, npm and Debian (hours on two cores; goes on where it was stopped)."""
+    from app.lab.config import read_recipe
+    from app.lab.synth.make import synthesise
+
+    settings = read_recipe(recipe)
+    synthesise(work or settings.cache.parent / "synth", settings.cache, settings.train.seed, engine or (), typer.echo)
 
 
 @app.command()
@@ -47,22 +63,34 @@ def train(
 
 
 @app.command()
-def calibrate(recipe: RecipePath = DEFAULT_RECIPE, checkpoint: CheckpointPath = None) -> None:
-    """Fit scale, bias and operating points on `dev`; written beside the checkpoints as calibration.json."""
+def calibrate(
+    recipe: RecipePath = DEFAULT_RECIPE,
+    checkpoint: CheckpointPath = None,
+    model: Annotated[Path | None, typer.Option(help="An exported model instead, through the server's session; a window card is rewritten.")] = None,
+) -> None:
+    """Fit scale, bias and operating points on `dev`; written beside the checkpoints as calibration.json, which `export` takes."""
     import json
 
-    from app.lab.calibrate import calibrate_on
+    from app.lab import calibrate as fitting
     from app.lab.config import read_recipe
     from app.lab.data import Store
-    from app.lab.evaluate import score_store
-    from app.lab.train import load_average
-    from app.lab.windows import TorchScorer
 
     settings = read_recipe(recipe)
-    model, trained, _ = load_average(checkpoint or settings.runs / "best.pt")
-    dev = Store(settings.cache, "dev")
-    scores = score_store(TorchScorer(model, trained.net), dev, settings.speech_threshold)
-    found = calibrate_on(scores, [clip.spoof for clip in dev.clips], settings.speech_threshold)
+    if model is not None:
+        found = fitting.calibrate_folder(model, settings.cache)
+        if fitting.into_window_card(model, found):
+            typer.echo(json.dumps(found.plain(), indent=1))
+            return
+    else:
+        from app.lab.evaluate import score_store
+        from app.lab.train import load_average
+        from app.lab.windows import TorchScorer
+
+        net, trained, _ = load_average(checkpoint or settings.runs / "best.pt")
+        dev = Store(settings.cache, "dev")
+        scores = score_store(TorchScorer(net, trained.net), dev, settings.speech_threshold)
+        spoof, systems = [clip.spoof for clip in dev.clips], [clip.system for clip in dev.clips]
+        found = fitting.calibrate_on(scores, spoof, settings.speech_threshold, systems)
     (settings.runs / "calibration.json").write_text(json.dumps(found.plain(), indent=1))
     typer.echo(json.dumps(found.plain(), indent=1))
 
@@ -92,20 +120,74 @@ def evaluate(
     model: ModelPath = DEFAULT_MODEL,
     recipe: RecipePath = DEFAULT_RECIPE,
     split: Annotated[list[str] | None, typer.Option(help="dev, eval; may be repeated. Default: dev. Choose nothing by eval.")] = None,
+    fast: Annotated[bool, typer.Option(help="Without codecs, noise and streaming.")] = False,
+    languages: Annotated[bool, typer.Option(help="Also English, Hindi, Tamil, Telugu and Malayalam, on speakers and voices kept back.")] = False,
     sounds: Annotated[bool, typer.Option(help="Also test what is called speech, robustness, and the cost.")] = False,
     music: Annotated[Path | None, typer.Option(help="A folder of recorded music for --sounds.")] = None,
-    write: Annotated[bool, typer.Option(help="Put the figures into the card.")] = False,
+    onnx: Annotated[Path | None, typer.Option(help="Another detector beside ours: an ONNX file, audio [1, samples] -> one or two numbers.")] = None,
+    torchscript: Annotated[Path | None, typer.Option(help="The same as a TorchScript file.")] = None,
+    samples: Annotated[int, typer.Option(help="What --onnx and --torchscript hear of a clip.")] = 64600,
+    high_means: Annotated[str, typer.Option(help="spoof or bonafide, of --onnx, --torchscript and --scores files that do not say.")] = "bonafide",
+    scores: Annotated[list[str] | None, typer.Option(help="name=file: a score file beside ours; may be repeated. One split only.")] = None,
+    scores_to: Annotated[Path | None, typer.Option(help="A folder for our scores: CSV, ASVspoof 5, Speech DF Arena.")] = None,
+    write: Annotated[bool, typer.Option(help="Write evaluation.json, and the figures into the card and the README.")] = False,
 ) -> None:
-    """EER and AUC through the server's own session, beside the published detectors on the same clips."""
+    """All figures through the server's own session, beside the published detectors on the same clips."""
+    import shlex
+    import sys
+
     from app.lab.config import read_recipe
-    from app.lab.publish import measure_model, show
+    from app.lab.external import others
+    from app.lab.publish import Asked, measure_model, show
+    from app.lab.publish import write as write_all
 
-    found = measure_model(model, read_recipe(recipe), split or ["dev"], sounds, music, typer.echo)
-    typer.echo(show(found, model.name))
-    if write:
-        from app.lab.publish import into_card
+    if high_means not in ("spoof", "bonafide"):
+        raise typer.BadParameter("--high-means is spoof or bonafide")
+    beside = others(onnx, torchscript, dict(each.split("=", 1) for each in scores or []), samples, high_means)
+    command = "voxproof " + shlex.join(["lab", *sys.argv[sys.argv.index("evaluate") :]] if "evaluate" in sys.argv else ["lab", "evaluate"])
+    asked = Asked(split or ["dev"], fast, languages, sounds, music, beside, scores_to, command)
+    found = measure_model(model, read_recipe(recipe), asked, lambda line: typer.echo(line, err=True))
+    typer.echo(show(write_all(model, found) if write else found))
 
-        into_card(model, found)
+
+@app.command()
+def audit(
+    model: ModelPath = DEFAULT_MODEL,
+    recipe: RecipePath = DEFAULT_RECIPE,
+    clips: Annotated[int, typer.Option(min=10, help="`dev` clips of each class; bona fide through codecs: half as many again.")] = 150,
+) -> None:
+    """Shortcut audits: silence, level, sampling, codecs, language, sounds. Writes audits.json beside the card."""
+    from app.lab import audits
+    from app.lab.config import read_recipe
+
+    settings = read_recipe(recipe)
+    found = audits.audit(model, settings.data, settings.cache, clips, typer.echo)
+    typer.echo(audits.table(found))
+    typer.echo(audits.write(model, found))
+
+
+@app.command()
+def report(
+    model: ModelPath = DEFAULT_MODEL,
+    data: Annotated[Path, typer.Option(help="The shared speech data, whose README names the published detectors' cost.")] = Path("../shared/data"),
+) -> None:
+    """One page of everything that was measured: report.html beside the card, from card.json, evaluation.json and audits.json."""
+    from app.lab.report import write
+
+    typer.echo(write(model, data))
+
+
+@app.command()
+def classic(
+    recipe: RecipePath = DEFAULT_RECIPE,
+    model: ModelPath = Path("models/classic"),
+    runs: Annotated[Path, typer.Option(help="Where the drawn windows' features are kept; empty it to draw anew.")] = Path("../lab-runs/classic"),
+) -> None:
+    """Train and export the classical ensemble (forest, boosting, SVM on MFCC, prosody and spectral features): ten minutes of one core."""
+    from app.lab.classic.train import make
+    from app.lab.config import read_recipe
+
+    make(read_recipe(recipe), model, runs, say=typer.echo)
 
 
 @app.command()
