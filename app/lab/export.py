@@ -17,6 +17,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from app.lab.augment import FAKE_SHARES
 from app.lab.calibrate import Calibration
 from app.lab.config import FRAME_SAMPLES, RATE, Recipe, plain
 from app.lab.nets import Detector, Encoder, Head, parameters
@@ -109,14 +110,14 @@ def write_graphs(model: Detector, recipe: Recipe, folder: Path) -> None:
 def quantise(path: Path) -> None:
     """Weights of matrix products as 7-bit numbers (8 would overflow on processors without VNNI), activations as 8-bit ones, ranges taken per run.
 
-    The Fourier and mel products stay as they are: their result spans eight decades.
+    The Fourier and mel products stay as they are, for their result spans eight decades, and so does a spectrum net beside the transformer.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     graph = onnx.load(path).graph
-    spectral = [node.name for node in graph.node if node.op_type == "MatMul" and "/spectrum/" in node.name]
+    kept = [node.name for node in graph.node if "/spectrum/" in node.name or "/fine/" in node.name]
     quantize_dynamic(
-        path, path, op_types_to_quantize=["MatMul"], nodes_to_exclude=spectral, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8
+        path, path, op_types_to_quantize=["MatMul"], nodes_to_exclude=kept, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8
     )
 
 
@@ -137,12 +138,13 @@ def compare(model: Detector, recipe: Recipe, folder: Path) -> float:
     return worst
 
 
-def provenance(recipe_path: Path, epochs: int) -> dict:
+def provenance(recipe_path: Path, cache: Path, epochs: int) -> dict:
     """What the card says of the training, apart from sizes."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     return {
-        "data": "shared/data, split train: 4,215 bona fide and 4,214 spoofed clips, and one copy-synthesis of each bona fide clip; "
-        "ESC-10 noise, 75 room responses, synthesised music and tones",
+        "data": "shared/data, split train, less the speakers kept back (app/lab/languages.py); copy-synthesis of its bona fide clips; "
+        "lab synth; ESC-10 noise, recorded and simulated room responses, our own synthesised music and tones",
+        "clips": clips_of(cache),
         "licences": "as in the manifest's licence column; no NC, ND or research-only source is in train; most repositories state none for audio",
         "command": f"voxproof lab data && voxproof lab train --recipe {recipe_path} && voxproof lab calibrate && voxproof lab export",
         "date": datetime.date.today().isoformat(),
@@ -151,6 +153,11 @@ def provenance(recipe_path: Path, epochs: int) -> dict:
         "epochs": epochs,
         "torch": torch.__version__,
     }
+
+
+def clips_of(cache: Path) -> dict[str, int]:
+    """How many clips each store of speech holds that training draws from."""
+    return {path.stem: len(json.loads(path.read_text())) for name in FAKE_SHARES if (path := cache / f"{name}.json").exists()}
 
 
 def _pure(head: Head) -> nn.Module:

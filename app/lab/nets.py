@@ -117,8 +117,56 @@ class Head(nn.Module):
         return self.decide(torch.cat([mean, spread], dim=-1)).squeeze(-1) * self.scale + self.bias
 
 
+class Spread(nn.Module):
+    """Each column to zero mean and unit deviation, by stored figures."""
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("deviation", torch.ones(size))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return (rows - self.mean) / self.deviation
+
+
+class StatisticsHead(nn.Module):
+    """Frames and mask -> llr, from mean and deviation of each dimension over the masked frames; the mean of a few small nets' opinions."""
+
+    def __init__(self, net: Net):
+        super().__init__()
+        self.spread = Spread(2 * net.embedding_size)
+        self.nets = nn.ModuleList(
+            nn.Sequential(
+                nn.Dropout(net.dropout),
+                nn.Linear(2 * net.embedding_size, net.head_size),
+                nn.ReLU(),
+                nn.Dropout(net.dropout),
+                nn.Linear(net.head_size, 1),
+            )
+            for _ in range(net.heads)
+        )
+        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("bias", torch.zeros(()))
+
+    def pooled(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """[B, T, D], [B, T] -> [B, 2 D]"""
+        use = (mask > 0.5).unsqueeze(-1)
+        frames = torch.where(use, frames, torch.zeros_like(frames))
+        count = use.sum(1).clamp(min=1)
+        mean = frames.sum(1) / count
+        variance = torch.where(use, (frames - mean.unsqueeze(1)) ** 2, torch.zeros_like(frames)).sum(1) / (count - 1).clamp(min=1)
+        return torch.cat([mean, (variance + 1e-8).sqrt()], dim=-1)
+
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        rows = self.spread(self.pooled(frames, mask))
+        llr = torch.cat([net(rows) for net in self.nets], dim=-1).mean(-1)
+        return llr * self.scale + self.bias
+
+
 FAMILIES = {"spectrum": Encoder, "waveform": WaveEncoder, "whisper": WhisperEncoder}
 """What `Net.family` may say."""
+HEADS = {"attention": Head, "statistics": StatisticsHead}
+"""What `Net.head` may say."""
 
 
 class Detector(nn.Module):
@@ -128,7 +176,7 @@ class Detector(nn.Module):
         super().__init__()
         self.net = net
         self.encoder = FAMILIES[net.family](net)
-        self.head = Head(net)
+        self.head = HEADS[net.head](net)
         self.frame_judge = nn.Linear(net.embedding_size, 1)
 
 

@@ -9,7 +9,6 @@ with the lowest EER on `dev`. `last.pt` holds weights, average, optimiser, epoch
 import json
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +20,8 @@ from torch.utils.data import DataLoader
 
 from app.lab.augment import Batch, Batches
 from app.lab.config import Recipe, Train, plain, recipe_from
+from app.lab.frozen import train_head
 from app.lab.nets import Detector, parameters
-from app.lab.warm import warm_up
 from app.lab.whisper import load, whisper_file
 
 MIN_SPEECH_FRAMES = 25
@@ -37,13 +36,11 @@ def train(recipe: Recipe, device: str, judge: Callable[[Detector], dict], until:
     recipe.runs.mkdir(parents=True, exist_ok=True)
     (recipe.runs / "recipe.json").write_text(json.dumps(plain(recipe), indent=1))
     model = begin(recipe).to(device)
+    if recipe.net.head == "statistics":
+        return train_head(recipe, model, judge, say)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
     optimizer = torch.optim.AdamW(groups(model, config), weight_decay=config.weight_decay)
     first, best = resume(recipe.runs / "last.pt", model, average, optimizer, device)
-    if first == 0 and recipe.warm.clips:
-        warm_up(recipe, model, partial(losses_from, config=config, use_labels=True), _tensors, device, say)
-        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
-        say(json.dumps({"warm": judge(average.module)}))
     say(f"{parameters(model)} parameters, epochs {first}..{config.epochs - 1}, {device}")
     for epoch in range(first, config.epochs):
         if time.time() > until:
@@ -106,7 +103,7 @@ def one_epoch(recipe: Recipe, epoch: int, model: Detector, average: AveragedMode
         for group in optimizer.param_groups:  # set anew each step: a stage of the recipe may have changed them
             group["weight_decay"] = config.weight_decay
             group["lr"] = group["share"] * config.learning_rate * schedule(step, len(batches) * config.epochs, config)
-        clip, frame, speech, right = losses_of(model, [part.to(device) for part in batch], config, use_labels=epoch == 0 and not recipe.warm.clips)
+        clip, frame, speech, right = losses_of(model, [part.to(device) for part in batch], config, use_labels=epoch == 0)
         loss = clip + config.frame_weight * frame + config.speech_weight * speech
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

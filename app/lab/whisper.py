@@ -196,11 +196,16 @@ class WhisperEncoder(nn.Module):
             raise ValueError(f"left + right samples must be {EDGE_SAMPLES} more than whole frames")
         self.spectrum = LogMel()
         self.whisper = Whisper(net.width, net.blocks)
-        # A few of Whisper's dimensions are hundreds of times larger than the rest: each dimension is brought to unit spread, over the batch.
-        self.spread = nn.BatchNorm1d(net.last_blocks * net.width, affine=False)
-        self.join = nn.Sequential(
-            nn.Linear(net.last_blocks * net.width, net.embedding_size, bias=False), nn.BatchNorm1d(net.embedding_size), nn.ReLU()
-        )
+        size = net.last_blocks * net.width
+        if net.head == "statistics":
+            if net.embedding_size != size:
+                raise ValueError(f"a statistics head needs embedding_size {size}")
+            self.join = nn.Identity()
+        else:
+            # A few of Whisper's dimensions are hundreds of times larger than the rest: each is brought to unit spread, over the batch.
+            self.join = nn.Sequential(
+                nn.BatchNorm1d(size, affine=False), nn.Linear(size, net.embedding_size, bias=False), nn.BatchNorm1d(net.embedding_size), nn.ReLU()
+            )
         self.speech = nn.Sequential(nn.Linear(net.embedding_size, 32), nn.ReLU(), nn.Linear(32, 1))
 
     def cut(self, audio: Tensor) -> Tensor:
@@ -226,6 +231,6 @@ class WhisperEncoder(nn.Module):
 
     def finish(self, tokens: Tensor, clips: int) -> tuple[Tensor, Tensor]:
         """[pieces, T, last_blocks * width] -> frames and speech; the tokens of context are dropped."""
-        frames = self.join(self.spread(tokens.flatten(0, 1))).reshape(clips, -1, self.net.embedding_size)
+        frames = self.join(tokens.flatten(0, 1)).reshape(clips, -1, self.net.embedding_size)
         frames = frames[:, self.before : -self.after]
         return frames, self.speech(frames).squeeze(-1)

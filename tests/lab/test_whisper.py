@@ -1,4 +1,4 @@
-"""The encoder on Whisper's lower blocks: its spectrogram against a plain Fourier transform, its geometry, its 8-bit export, its start."""
+"""The encoder on Whisper's lower blocks: its spectrogram against a plain Fourier transform, its geometry, its 8-bit export, its heads."""
 
 import json
 from dataclasses import replace
@@ -9,12 +9,13 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("scipy")
 
+from app.lab import frozen  # noqa: E402
 from app.lab.calibrate import Calibration  # noqa: E402
-from app.lab.config import RATE, Net, Recipe, Train, Warm  # noqa: E402
+from app.lab.config import RATE, Frozen, Net, Recipe, Train  # noqa: E402
+from app.lab.data import Clip, Store, write_store  # noqa: E402
 from app.lab.export import export  # noqa: E402
 from app.lab.nets import Detector  # noqa: E402
-from app.lab.train import begin, groups, losses_from  # noqa: E402
-from app.lab.warm import warm_up  # noqa: E402
+from app.lab.train import begin, groups, load_average  # noqa: E402
 from app.lab.whisper import COLUMN_SAMPLES, FOURIER_SAMPLES, LogMel, WhisperEncoder, mel_bands  # noqa: E402
 from app.lab.windows import OnnxScorer, TorchScorer, score_clips  # noqa: E402
 from app.scoring.load import load  # noqa: E402
@@ -114,31 +115,47 @@ def test_pretrained_layers_learn_at_their_own_rate(model):
     assert sum(p.numel() for p in old["params"]) == sum(p.numel() for p in model.encoder.whisper.parameters())
 
 
-def test_warm_up_teaches_the_new_layers_only(model, monkeypatch):
-    from app.lab import warm
-    from app.lab.augment import Batch
+@pytest.fixture
+def still(tmp_path):
+    """A recipe of a statistics head, and a `train` store of voices whose two classes differ in tilt."""
+    pairs, columns = [], ("path", "split", "label", "family", "system", "source", "corpus", "speaker", "language")
+    for index in range(16):
+        audio = speech_like(2.4, index)
+        if index % 2:
+            audio[1:] -= 0.9 * audio[:-1]
+        pairs.append((Clip(f"train/{index}", "spoof" if index % 2 else "bonafide", language="xx"), audio))
+    write_store(tmp_path, "train", pairs)
+    rows = [f"{clip.path},train,{clip.label},,,,,,xx" for clip, _ in pairs]
+    (tmp_path / "manifest.csv").write_text("\n".join([",".join(columns), *rows]) + "\n")
+    net = replace(NET, head="statistics", embedding_size=128, last_blocks=2, head_size=16)
+    return Recipe(net=net, data=tmp_path, cache=tmp_path, runs=tmp_path, frozen=Frozen(steps=120))
 
-    class Two:
-        def __init__(self, *_):
-            pass
 
-        def __getitem__(self, index):
-            audio = np.stack([speech_like(2.4, 10 * index + row)[: 320 * 108 + 800] for row in range(4)])
-            spoof = np.array([0, 0, 1, 1], np.float32)
-            return Batch(audio, np.ones((4, 79), np.float32), spoof, np.ones(4, np.float32), np.ones((4, 80), np.float32))
+def test_a_statistics_head_learns_while_the_encoder_stands_still(still):
+    made = Detector(still.net)
+    before = {name: p.detach().clone() for name, p in made.encoder.named_parameters()}
+    path = frozen.train_head(still, made, lambda model: {"eer": 0.5}, lambda text: None)
+    assert all(torch.equal(p, before[name]) for name, p in made.encoder.named_parameters())
+    again, _, _ = load_average(path)
+    rows = again.head.spread(torch.from_numpy(np.load(still.runs / "statistics.npy")))
+    llr = torch.stack([net(rows).squeeze(-1) for net in again.head.nets]).mean(0).detach().numpy()
+    assert (llr[1::2] > 0).all() and (llr[::2] < 0).all()
 
-    monkeypatch.setattr(warm, "Batches", Two)
-    recipe = Recipe(net=NET, train=Train(batch=4, workers=0), warm=Warm(clips=8, passes=3))
-    before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    said = []
-    warm_up(
-        recipe, model, lambda m, f, s, b: losses_from(m, f, s, b, recipe.train, True),
-        lambda b: [torch.from_numpy(x) for x in (b.audio, b.speech, b.spoof, b.judged, b.bands)], "cpu", said.append,
-    )  # fmt: skip
-    changed = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
-    assert changed and not any(name.startswith("encoder.whisper.") for name in changed)
-    assert said[-1].startswith("warm-up pass 3/3")
-    model.eval()
+
+def test_encoding_goes_on_where_it_was_stopped(still):
+    model, store = Detector(still.net).eval(), Store(still.cache, "train")
+    whole = frozen.kept(still, model, store, list(range(16)), lambda text: None)
+    np.save(still.runs / "statistics.npy", whole[:7])
+    np.testing.assert_allclose(whole, frozen.kept(still, model, store, list(range(16)), lambda text: None), atol=1e-5)
+
+
+def test_statistics_are_of_the_masked_frames_only(still):
+    head = Detector(still.net).head
+    frames, mask = torch.randn(1, 30, 128), torch.zeros(1, 30)
+    mask[:, 5:25] = 1
+    frames[:, 25:] = float("nan")
+    got = head.pooled(frames, mask)
+    torch.testing.assert_close(got, torch.cat([frames[:, 5:25].mean(1), frames[:, 5:25].std(1)], -1), atol=1e-4, rtol=1e-4)
 
 
 def test_frozen_blocks_stand_still():

@@ -1,0 +1,114 @@
+"""Two trained detectors as one: each frame carries the embeddings of both, and the llr is a weighted sum of both heads'.
+
+A spectrum net sees fine detail in frequency that Whisper's 80 mel bands blur, and errs on other clips. The weights are fitted on `dev` by
+logistic regression at equal class weight, each clip counting once and each spoof system as the square root of its clips. Called by
+`voxproof lab fuse`; the result has what `export` and the scorers ask of a `Detector`.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+from torch import Tensor, nn
+
+from app.lab.calibrate import system_weights
+from app.lab.config import Net
+from app.lab.data import Store
+from app.lab.nets import Detector
+from app.lab.windows import ClipScore, TorchScorer, score_clips
+
+
+class FusedEncoder(nn.Module):
+    """Both encoders over one piece of audio; the one with less left context gets its own cut. Speech is the mean of both opinions."""
+
+    def __init__(self, deep: nn.Module, fine: nn.Module, skip_samples: int) -> None:
+        super().__init__()
+        self.deep, self.fine, self.skip_samples = deep, fine, skip_samples
+
+    def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        return self.joined(self.deep(audio), self.fine(audio[:, self.skip_samples :]))
+
+    @staticmethod
+    def joined(deep: tuple[Tensor, Tensor], fine: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        return torch.cat([deep[0], fine[0]], dim=-1), (deep[1] + fine[1]) / 2
+
+
+class FusedHead(nn.Module):
+    """Frames of both -> weighted sum of both llrs, then the calibration."""
+
+    def __init__(self, deep: nn.Module, fine: nn.Module, size: int, weights: tuple[float, float]) -> None:
+        super().__init__()
+        self.deep, self.fine, self.size = deep, fine, size
+        self.register_buffer("weights", torch.tensor(weights))
+        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("bias", torch.zeros(()))
+
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        llr = self.weights[0] * self.deep(frames[..., : self.size], mask) + self.weights[1] * self.fine(frames[..., self.size :], mask)
+        return llr * self.scale + self.bias
+
+
+class Fused(nn.Module):
+    """`deep` (pre-trained) and `fine` (spectrum) as one detector of the geometry of `deep`."""
+
+    def __init__(self, deep: Detector, fine: Detector, weights: tuple[float, float]) -> None:
+        super().__init__()
+        if deep.net.right_samples != fine.net.right_samples or deep.net.left_samples < fine.net.left_samples:
+            raise ValueError("the two must look as far ahead, and the first at least as far back")
+        self.net: Net = replace(deep.net, embedding_size=deep.net.embedding_size + fine.net.embedding_size)
+        self.encoder = FusedEncoder(deep.encoder, fine.encoder, deep.net.left_samples - fine.net.left_samples)
+        self.head = FusedHead(deep.head, fine.head, deep.net.embedding_size, weights)
+
+
+class FusedScorer(TorchScorer):
+    """The pair while its weights are sought: `deep` in training's pieces, `fine` whole; llrs of both, side by side."""
+
+    def __init__(self, deep: Detector, fine: Detector) -> None:
+        self.deep, self.fine = TorchScorer(deep, deep.net), TorchScorer(fine, fine.net)
+        self.left_samples, self.right_samples = deep.net.left_samples, deep.net.right_samples
+        self.skip_samples, self.size = deep.net.left_samples - fine.net.left_samples, deep.net.embedding_size
+        self.both: list[np.ndarray] = []
+
+    def encode(self, audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        (deep, deep_speech), (fine, fine_speech) = self.deep.encode(audio), self.fine.encode(np.ascontiguousarray(audio[:, self.skip_samples :]))
+        odds = (_logit(deep_speech) + _logit(fine_speech)) / 2
+        return np.concatenate([deep, fine], axis=-1), 1 / (1 + np.exp(-odds))
+
+    def judge(self, frames: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        self.both.append(
+            np.stack([self.deep.judge(frames[..., : self.size].copy(), mask), self.fine.judge(frames[..., self.size :].copy(), mask)], 1)
+        )
+        return self.both[-1].sum(1)
+
+
+def fuse(deep: Detector, fine: Detector, dev: Store, threshold: float) -> tuple[Fused, dict]:
+    """The pair with the weights that suit `dev` best, and what they are."""
+    scorer = FusedScorer(deep, fine)
+    scores: list[ClipScore] = list(score_clips(scorer, (dev[i] for i in range(len(dev))), threshold))
+    spoof = np.array([clip.spoof for clip in dev.clips])
+    share = system_weights([clip.system for clip in dev.clips], spoof)
+    counts = [len(score.windows) for score in scores]
+    weight, kind = np.repeat(share / np.maximum(counts, 1), counts), np.repeat(spoof, counts)
+    weights = weigh(np.concatenate(scorer.both), kind, weight)
+    return Fused(deep, fine, weights).eval(), {"deep": weights[0], "fine": weights[1]}
+
+
+def weigh(both: np.ndarray, spoof: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+    """[windows, 2] raw llrs -> the two weights (the bias is the calibration's affair)."""
+
+    def cost(parameters: np.ndarray) -> float:
+        llr = both @ parameters[:2] + parameters[2]
+        missed = np.average(np.logaddexp(0, -llr[spoof]), weights=weight[spoof])
+        accused = np.average(np.logaddexp(0, llr[~spoof]), weights=weight[~spoof])
+        return missed + accused + 1e-3 * float(parameters[:2] @ parameters[:2])
+
+    deep, fine, _ = minimize(cost, np.array([0.5, 0.5, 0.0])).x
+    if min(deep, fine) <= 0:
+        raise ValueError(f"one of the two does not help: weights {deep:.3f} and {fine:.3f}")
+    return round(float(deep), 5), round(float(fine), 5)
+
+
+def _logit(probability: np.ndarray) -> np.ndarray:
+    bounded = np.clip(probability, 1e-7, 1 - 1e-7)
+    return np.log(bounded / (1 - bounded))
