@@ -1,4 +1,4 @@
-"""The bundled model still gives the scores it gave when it was made: `golden.json` names clips and the llr they must get.
+"""The bundled models still give the scores they gave when they were made: each `golden.json` names clips and the llr they must get.
 
 Our own synthesis is always there; clips of the speech data are tried where that lies beside the checkout. After a new model:
 `python -m tests.test_golden` writes the file again.
@@ -20,8 +20,8 @@ from app.service.decode import DecodeLimits, open_audio
 from app.service.detect import detect, local
 
 ROOT = Path(__file__).resolve().parent.parent
-MODEL = ROOT / "models" / "light"
-GOLDEN = MODEL / "golden.json"
+MODELS = {"light": 0.01, "classic": 0.01, "accurate": 0.3}
+"""Model -> by how much an llr may differ on another machine: 8-bit products round otherwise on another kind of processor."""
 FIXTURES = ["tests/fixtures/voice-female.wav", "tests/fixtures/voice-male.wav", "tests/fixtures/noise.wav", "tests/fixtures/tone.wav"]
 # Clips 1 to 4 and 716 are bona fide, the others spoofed; all are of `dev`, which calibrated the model; `eval` is for measuring only.
 SHARED = [f"dev/{number:05}.flac" for number in (1, 2, 3, 4, 714, 715, 716, 717)]
@@ -33,15 +33,15 @@ def judge(detector: Detector, path: Path) -> dict[str, Any]:
     return {"llr": done.llr, "speech_ms": done.speech_ms}
 
 
+@pytest.fixture(scope="module", params=list(MODELS))
+def detector(request: pytest.FixtureRequest) -> Detector:
+    return load(request.param, ROOT / "models")
+
+
 @pytest.fixture(scope="module")
-def golden() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(GOLDEN.read_text("utf-8"))
+def golden(detector: Detector) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path_of(detector.card.name).read_text("utf-8"))
     return found
-
-
-@pytest.fixture(scope="module")
-def detector() -> Detector:
-    return load("light", MODEL.parent)
 
 
 def test_golden_scores_are_of_this_model(golden: dict[str, Any], detector: Detector) -> None:
@@ -58,8 +58,10 @@ def test_clips_of_the_speech_data(name: str, golden: dict[str, Any], detector: D
     check(golden["clips"][name], judge(detector, shared_data / name), golden["tolerance"])
 
 
-def test_noise_and_tones_are_no_speech(golden: dict[str, Any]) -> None:
-    assert all(golden["clips"][name]["llr"] is None for name in FIXTURES[2:])
+def test_noise_and_tones_are_no_speech(golden: dict[str, Any], detector: Detector) -> None:
+    """Only of models with speech activity of their own: the energy gate of a window model hears noise as speech, as its README says."""
+    if detector.card.kind == "frames":
+        assert all(golden["clips"][name]["llr"] is None for name in FIXTURES[2:])
 
 
 def check(wanted: dict[str, Any], found: dict[str, Any], tolerance: float) -> None:
@@ -69,12 +71,17 @@ def check(wanted: dict[str, Any], found: dict[str, Any], tolerance: float) -> No
         assert found["llr"] == pytest.approx(wanted["llr"], abs=tolerance)
 
 
+def path_of(name: str) -> Path:
+    return ROOT / "models" / name / "golden.json"
+
+
 def main() -> None:
-    detector = load("light", MODEL.parent)
     data = ROOT.parent / "shared" / "data"
-    clips = {name: judge(detector, ROOT / name) for name in FIXTURES} | {name: judge(detector, data / name) for name in SHARED}
-    content = {"sha256": detector.model.info.sha256, "tolerance": 0.01, "clips": clips}
-    GOLDEN.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    for name, tolerance in MODELS.items():
+        detector = load(name, ROOT / "models")
+        clips = {clip: judge(detector, ROOT / clip) for clip in FIXTURES} | {clip: judge(detector, data / clip) for clip in SHARED}
+        content = {"sha256": detector.model.info.sha256, "tolerance": tolerance, "clips": clips}
+        path_of(name).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

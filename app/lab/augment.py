@@ -21,8 +21,9 @@ from app.lab.speech import label_speech
 TAIL_SAMPLES = RATE // 2
 """Longest room response used; also the zeros behind a signal that keep its filtering from wrapping round."""
 
-FAKE_SHARES = {"train": 0.52, "copies": 0.13, "copies-more": 0.12, "copies-neural": 0.05, "synth": 0.18}
-"""How often a spoofed row comes from each store; what is not there leaves its share to the others."""
+COPY_SHARES = {"copies": 0.45, "copies-more": 0.35, "copies-neural": 0.2}
+"""How the copies among the spoofed rows are spread over their stores; what is not there leaves its share to the others."""
+FAKES = ("train", *COPY_SHARES, "synth")
 FEW_CLIPS = 1500
 """A store of fewer gives up some of its share."""
 OPTIONAL = ("rir-simulated", "music-midi")
@@ -54,9 +55,9 @@ class Batches:
 
     def __init__(self, recipe: Recipe, epoch: int):
         self.recipe, self.epoch = recipe, epoch
-        names = ["train", "noise", "rir", "music", *(name for name in (*FAKE_SHARES, *OPTIONAL) if (recipe.cache / f"{name}.json").exists())]
+        names = ["train", "noise", "rir", "music", *(name for name in (*FAKES, *OPTIONAL) if (recipe.cache / f"{name}.json").exists())]
         if recipe.augment.coded:
-            names += [f"{name}-coded" for name in FAKE_SHARES if (recipe.cache / f"{name}-coded.json").exists()]
+            names += [f"{name}-coded" for name in FAKES if (recipe.cache / f"{name}-coded.json").exists()]
         self.stores = {name: Store(recipe.cache, name) for name in dict.fromkeys(names)}
         for name in [name for name in self.stores if name.endswith("-coded")]:
             if self.stores[name].numbers != self.stores[name.removesuffix("-coded")].numbers:
@@ -65,8 +66,10 @@ class Batches:
         self.real = np.array([i for i, clip in enumerate(clips) if not clip.spoof and clip.path not in held])
         self.real_set = frozenset(self.real.tolist())
         self.real_weights = sampling_weights([clips[i] for i in self.real])
+        train = recipe.train
+        wanted = {"train": 1 - train.copies - train.synth, "synth": train.synth} | {name: train.copies * share for name, share in COPY_SHARES.items()}
         # A store of few clips must not be drawn so often that they are learnt by heart.
-        self.shares = {name: share * min(1, len(self.stores[name]) / FEW_CLIPS) for name, share in FAKE_SHARES.items() if name in self.stores}
+        self.shares = {name: share * min(1, len(self.stores[name]) / FEW_CLIPS) for name, share in wanted.items() if name in self.stores}
         usable = {name: [clip.spoof and clip.path not in held for clip in self.stores[name].clips] for name in self.shares}
         self.fakes = {name: np.flatnonzero(chosen) for name, chosen in usable.items()}
         self.fake_weights = {name: sampling_weights([self.stores[name].clips[i] for i in chosen]) for name, chosen in self.fakes.items()}

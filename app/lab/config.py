@@ -84,6 +84,8 @@ class Augment:
 class Train:
     """The loop. `epoch_clips` is the number of clips drawn an epoch (sampling is balanced, so an epoch is not one pass).
 
+    Of the spoofed rows `copies` are copy-synthesis and `synth` come from `lab synth`, the rest are the set's own.
+
     Pre-trained layers learn at `pretrained_rate` times the learning rate; those below `frozen_blocks` (0: the convolutions; -1: none) not at all.
     """
 
@@ -99,6 +101,7 @@ class Train:
     ema: float = 0.995
     crop_seconds: tuple[float, ...] = (1.0, 1.5, 2.0, 3.0, 4.0)
     copies: float = 0.3
+    synth: float = 0.1
     nonspeech: float = 0.12
     speech_weight: float = 0.5
     frame_weight: float = 0.3

@@ -17,7 +17,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from app.lab.augment import FAKE_SHARES
+from app.lab.augment import FAKES
 from app.lab.calibrate import Calibration
 from app.lab.config import FRAME_SAMPLES, RATE, Recipe, plain
 from app.lab.nets import Detector, Encoder, Head, parameters
@@ -157,7 +157,7 @@ def provenance(recipe_path: Path, cache: Path, epochs: int) -> dict:
 
 def clips_of(cache: Path) -> dict[str, int]:
     """How many clips each store of speech holds that training draws from."""
-    return {path.stem: len(json.loads(path.read_text())) for name in FAKE_SHARES if (path := cache / f"{name}.json").exists()}
+    return {path.stem: len(json.loads(path.read_text())) for name in FAKES if (path := cache / f"{name}.json").exists()}
 
 
 def _pure(head: Head) -> nn.Module:

@@ -23,8 +23,11 @@ SAVED_EVERY = 1000
 MIN_SPEECH_FRAMES = 10
 
 
-def train_head(recipe: Recipe, model: Detector, judge: Callable[[Detector], dict], say: Callable[[str], None]) -> Path:
-    """Encode, fit; the checkpoint is `runs/best.pt`, as the training loop leaves it."""
+def train_head(recipe: Recipe, model: Detector, say: Callable[[str], None]) -> Path:
+    """Encode, fit; the checkpoint is `runs/best.pt`, as the training loop leaves it.
+
+    Nothing is judged here: this encoder tells no speech, so it can be scored only with the net beside it.
+    """
     store, held = Store(recipe.cache, "train"), held_back(recipe.data)
     chosen = [index for index, clip in enumerate(store.clips) if clip.path not in held]
     rows = kept(recipe, model.eval(), store, chosen, say)
@@ -36,13 +39,11 @@ def train_head(recipe: Recipe, model: Detector, judge: Callable[[Detector], dict
     for index, net in enumerate(model.head.nets):
         fit(net, model.head.spread, rows, spoof, odds, recipe, index)
         say(f"head {index + 1}/{len(model.head.nets)} fitted on {len(rows)} clips")
-    figures = {"epoch": 0, **judge(model.eval())}
-    say(str(figures))
     state = {
         "average": {f"module.{name}": value for name, value in model.state_dict().items()},
         "epoch": 0,
         "recipe": plain(recipe),
-        "figures": figures,
+        "figures": {"epoch": 0},
     }
     torch.save(state, recipe.runs / "best.pt")
     return recipe.runs / "best.pt"

@@ -20,7 +20,8 @@ from app.lab.windows import ClipScore, TorchScorer, score_clips
 
 
 class FusedEncoder(nn.Module):
-    """Both encoders over one piece of audio; the one with less left context gets its own cut. Speech is the mean of both opinions."""
+    """Both encoders over one piece of audio; the one with less left context gets its own cut. What is speech is its opinion: the other's
+    encoder stood still and never learnt it."""
 
     def __init__(self, deep: nn.Module, fine: nn.Module, skip_samples: int) -> None:
         super().__init__()
@@ -31,7 +32,7 @@ class FusedEncoder(nn.Module):
 
     @staticmethod
     def joined(deep: tuple[Tensor, Tensor], fine: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        return torch.cat([deep[0], fine[0]], dim=-1), (deep[1] + fine[1]) / 2
+        return torch.cat([deep[0], fine[0]], dim=-1), fine[1]
 
 
 class FusedHead(nn.Module):
@@ -71,9 +72,8 @@ class FusedScorer(TorchScorer):
         self.both: list[np.ndarray] = []
 
     def encode(self, audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        (deep, deep_speech), (fine, fine_speech) = self.deep.encode(audio), self.fine.encode(np.ascontiguousarray(audio[:, self.skip_samples :]))
-        odds = (_logit(deep_speech) + _logit(fine_speech)) / 2
-        return np.concatenate([deep, fine], axis=-1), 1 / (1 + np.exp(-odds))
+        (deep, _), (fine, speech) = self.deep.encode(audio), self.fine.encode(np.ascontiguousarray(audio[:, self.skip_samples :]))
+        return np.concatenate([deep, fine], axis=-1), speech
 
     def judge(self, frames: np.ndarray, mask: np.ndarray) -> np.ndarray:
         self.both.append(
@@ -107,8 +107,3 @@ def weigh(both: np.ndarray, spoof: np.ndarray, weight: np.ndarray) -> tuple[floa
     if min(deep, fine) <= 0:
         raise ValueError(f"one of the two does not help: weights {deep:.3f} and {fine:.3f}")
     return round(float(deep), 5), round(float(fine), 5)
-
-
-def _logit(probability: np.ndarray) -> np.ndarray:
-    bounded = np.clip(probability, 1e-7, 1 - 1e-7)
-    return np.log(bounded / (1 - bounded))

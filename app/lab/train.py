@@ -37,7 +37,7 @@ def train(recipe: Recipe, device: str, judge: Callable[[Detector], dict], until:
     (recipe.runs / "recipe.json").write_text(json.dumps(plain(recipe), indent=1))
     model = begin(recipe).to(device)
     if recipe.net.head == "statistics":
-        return train_head(recipe, model, judge, say)
+        return train_head(recipe, model, say)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
     optimizer = torch.optim.AdamW(groups(model, config), weight_decay=config.weight_decay)
     first, best = resume(recipe.runs / "last.pt", model, average, optimizer, device)

@@ -101,8 +101,9 @@ def test_twins_share_cut_chain_and_labels(recipe):
 
 
 def test_batches_pair_copies_with_originals(recipe, monkeypatch):
-    monkeypatch.setattr(augment, "FAKE_SHARES", {"train": 0.0, "copies": 0.5, "copies-neural": 0.5})
-    batch = Batches(replace(recipe, augment=replace(recipe.augment, paired=1.0)), 0)[0]
+    monkeypatch.setattr(augment, "COPY_SHARES", {"copies": 0.5, "copies-neural": 0.5})
+    drawn = replace(recipe, augment=replace(recipe.augment, paired=1.0), train=replace(recipe.train, copies=1.0, synth=0.0))
+    batch = Batches(drawn, 0)[0]
     pairs = [(a, b) for a, b in zip(range(16), range(16, 32), strict=True) if batch.judged[b]]
     assert len(pairs) > 8
     for a, b in pairs:

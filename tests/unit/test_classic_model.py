@@ -25,7 +25,6 @@ MODEL = ROOT / "models" / "classic"
 FIXTURES = ROOT / "tests" / "fixtures"
 VOICES = ["voice-female.wav", "voice-male.wav"]  # espeak-ng
 
-pytestmark = pytest.mark.skipif(not (MODEL / "card.json").exists(), reason="models/classic is not made yet: voxproof lab classic")
 
 
 @pytest.fixture(scope="module")
