@@ -155,7 +155,6 @@ def compare(model: Detector, recipe: Recipe, folder: Path) -> float:
 
 def provenance(recipe_path: Path, cache: Path, epochs: int) -> dict:
     """What the card says of the training, apart from sizes."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     return {
         "data": "shared/data, split train, less the speakers kept back (app/lab/languages.py); copy-synthesis of its bona fide clips; "
         "lab synth; ESC-10 noise, recorded and simulated room responses, our own synthesised music and tones",
@@ -164,10 +163,16 @@ def provenance(recipe_path: Path, cache: Path, epochs: int) -> dict:
         "command": f"voxproof lab data && voxproof lab train --recipe {recipe_path} && voxproof lab calibrate && voxproof lab export",
         "date": datetime.date.today().isoformat(),
         "epoch_chosen_by": "lowest EER on dev",
-        "commit": commit or "not committed yet",
+        "commit": commit(),
         "epochs": epochs,
         "torch": torch.__version__,
     }
+
+
+def commit() -> str:
+    """The checkout's commit, for a card."""
+    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    return found or "not committed yet"
 
 
 def clips_of(cache: Path) -> dict[str, int]:

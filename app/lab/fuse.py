@@ -28,11 +28,8 @@ class FusedEncoder(nn.Module):
         self.deep, self.fine, self.skip_samples = deep, fine, skip_samples
 
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        return self.joined(self.deep(audio), self.fine(audio[:, self.skip_samples :]))
-
-    @staticmethod
-    def joined(deep: tuple[Tensor, Tensor], fine: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        return torch.cat([deep[0], fine[0]], dim=-1), fine[1]
+        (deep, _), (fine, speech) = self.deep(audio), self.fine(audio[:, self.skip_samples :])
+        return torch.cat([deep, fine], dim=-1), speech
 
 
 class FusedHead(nn.Module):
@@ -62,7 +59,7 @@ class Fused(nn.Module):
         self.head = FusedHead(deep.head, fine.head, deep.net.embedding_size, weights)
 
 
-class FusedScorer(TorchScorer):
+class FusedScorer:
     """The pair while its weights are sought: `deep` in training's pieces, `fine` whole; llrs of both, side by side."""
 
     def __init__(self, deep: Detector, fine: Detector) -> None:

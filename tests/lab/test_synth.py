@@ -14,9 +14,9 @@ from numpy.random import default_rng
 
 from app.lab.config import RATE
 from app.lab.data import Store, read_manifest
+from app.lab.packages import Missing, debian
 from app.lab.synth.engines import Voice, open_program
 from app.lab.synth.make import COLUMNS, clip_file, finish, jobs, pack, speak, synthesise, trim
-from app.lab.synth.packages import Missing, debian
 from app.lab.synth.phonemes import kokoro_phonemes
 from app.lab.synth.roster import INDIC, roster
 from app.lab.synth.texts import languages, sentences
@@ -65,7 +65,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_clips(tmp_path):
 
 
 def test_an_engine_that_cannot_be_had_is_named_and_skipped(tmp_path, monkeypatch):
-    monkeypatch.setattr("app.lab.synth.packages.os.geteuid", lambda: 1000)
+    monkeypatch.setattr("app.lab.packages.os.geteuid", lambda: 1000)
     with pytest.raises(Missing, match="no-such-program"):
         debian(tmp_path, "no-such-program", "no-such-package")
 

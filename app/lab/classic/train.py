@@ -6,7 +6,6 @@ and augmentation give the same model. The drawn windows' features are kept in `r
 """
 
 import datetime
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +23,7 @@ from app.lab.classic.ensemble import Ensemble, Sizes, fit_ensemble
 from app.lab.classic.features import NAMES, SAMPLES
 from app.lab.config import RATE, Recipe, plain
 from app.lab.data import Store
+from app.lab.export import commit
 from app.lab.metrics import auc, eer
 from app.lab.served import llrs
 
@@ -118,7 +118,6 @@ def kept(path: Path, make_windows: Callable[[], Windows]) -> Windows:
 
 def provenance(recipe: Recipe, windows: int) -> dict:
     """What the card says of the training, apart from sizes."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     return {
         "seed": SEED,
         "windows": windows,
@@ -130,7 +129,7 @@ def provenance(recipe: Recipe, windows: int) -> dict:
         "command": "voxproof lab data && voxproof lab classic",
         "chosen_by": "features and sizes by dev EER and AUC; members' and final calibration and operating points fitted on dev",
         "date": datetime.date.today().isoformat(),
-        "commit": commit or "not committed yet",
+        "commit": commit(),
         "augment": plain(recipe)["augment"],
         "scikit-learn": sklearn.__version__,
         "skl2onnx": skl2onnx.__version__,

@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 from numpy.random import Generator
 
-from app.lab.synth.packages import debian
+from app.lab.packages import debian
 
 SAY_SECONDS = 60
 Sound = tuple[np.ndarray, int]

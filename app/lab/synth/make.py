@@ -21,8 +21,8 @@ from numpy.random import Generator, default_rng
 
 from app.lab.config import RATE
 from app.lab.data import Clip, through_coder, write_store
+from app.lab.packages import Missing, source
 from app.lab.synth.engines import Engine, Voice, open_program
-from app.lab.synth.packages import Missing, source
 from app.lab.synth.roster import ENGINES, roster
 from app.lab.synth.texts import sentences
 

