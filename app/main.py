@@ -17,11 +17,15 @@ from starlette.exceptions import HTTPException
 from app.core.errors import VoxproofError
 from app.scoring.batch import Batcher
 from app.scoring.load import Detector, load
+from app.service.access import Access
 from app.service.decoder_pool import DecoderPool
 from app.service.limits import Gate, Pulse, strained
+from app.service.quotas import Quotas
 from app.service.services import Services
 from app.service.streams import Streams
 from app.settings import Settings
+from app.store.cache import MemoryCache
+from app.store.db import Database
 from app.web import errors, pages
 from app.web.patience import patient
 from app.web.routes import routes
@@ -65,6 +69,7 @@ async def services_for(settings: Settings, detector: Detector) -> AsyncIterator[
     batcher = Batcher(
         detector.scorer, workers=settings.scoring_workers, max_batch=settings.scoring_max_batch, max_queue=settings.scoring_max_queue
     )
+    database, cache = Database(settings.database_url, settings.data_dir.expanduser()), MemoryCache()
     try:
         async with Pulse() as pulse, batcher:
             reason = partial(strained, batcher, pulse, max_busy=settings.max_busy, max_lag_ms=settings.max_lag_ms)
@@ -77,6 +82,12 @@ async def services_for(settings: Settings, detector: Detector) -> AsyncIterator[
                 streams=Streams(detector.model, batcher, gate, settings),
                 uploads=Gate("uploads", settings.max_uploads, settings.retry_after_ms),
                 older_sockets=Gate("sockets", settings.max_older_sockets, settings.retry_after_ms),
+                database=database,
+                cache=cache,
+                access=Access(),
+                quotas=Quotas(),
             )
     finally:
         await decoders.close()
+        await cache.close()
+        await database.close()

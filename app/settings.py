@@ -52,4 +52,10 @@ class Settings(BaseSettings):
     decode_timeout_seconds: float = Field(default=60.0, description="Time decoding one file may take in all.", gt=0)
     decode_memory_bytes: int = Field(default=2 << 30, description="Address space one decoder process may use.", ge=1 << 28)
 
+    data_dir: Path = Field(
+        default=Path("~/.local/share/voxproof"), description="Folder for the database and stored objects, made when something is first stored."
+    )
+    database_url: str | None = Field(default=None, description="SQL database (sqlite: or postgresql:); by default voxproof.db in the data folder.")
+    redis_url: str | None = Field(default=None, description="Redis through which servers share limits, tokens and sessions; by default each its own.")
+
     models_dir: Path | None = Field(default=None, description="Folder that holds the models; by default the one that comes with the program.")

@@ -154,6 +154,36 @@ class ForeignOrigin(PeerError):
     default_message = "This page's origin is not on the server's list."
 
 
+class LocalOnly(PeerError):
+    code = "local_only"
+    default_message = "No keys are configured, so only programs on this machine may ask, and not through a proxy."
+
+
+class Unauthorized(PeerError):
+    code = "unauthorized"
+    default_message = "The key or token is missing or not valid."
+
+
+class AuthorisationExpired(PeerError):
+    code = "authorisation_expired"
+    default_message = "The key or token has expired."
+
+
+class ScopeMissing(PeerError):
+    code = "scope_missing"
+    default_message = "This key may not do that."
+
+
+class RateLimited(PeerError):
+    code = "rate_limited"
+    default_message = "Too many requests; try again later."
+
+
+class QuotaExceeded(PeerError):
+    code = "quota_exceeded"
+    default_message = "The quota of this key is used up; try again later."
+
+
 class UnknownSession(PeerError):
     code = "unknown_session"
     default_message = "No session with this id and token can be resumed here; start a new one."

@@ -12,12 +12,16 @@ from app.core.errors import NoSpeech
 from app.core.windows import Scored, Window
 from app.scoring.batch import Batcher
 from app.scoring.load import Detector
+from app.service.access import Access
 from app.service.decode import DecodeLimits
 from app.service.decoder_pool import DecoderPool
 from app.service.detect import Result, detect
 from app.service.limits import Gate
+from app.service.quotas import Quotas
 from app.service.streams import Streams
 from app.settings import Settings
+from app.store.cache import Cache
+from app.store.db import Database
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,10 @@ class Services:
     streams: Streams
     uploads: Gate
     older_sockets: Gate
+    database: Database
+    cache: Cache
+    access: Access
+    quotas: Quotas
 
     async def check(self, data: bytes, config: wire.Config) -> Result:
         """Decodes and scores one file. Raises ServerFull, BadConfig and what decoding and scoring raise."""

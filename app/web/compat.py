@@ -18,26 +18,20 @@ from app.core.b64 import decode_base64
 from app.core.errors import BadJson, BadMessage, EmptyAudio, IdleTimeout, Internal, VoxproofError
 from app.service.services import OLDER_CONFIG, Services, TwoClass
 from app.status import STATUS
-from app.web.errors import headers_of, log, request_id
+from app.web.errors import headers_of, log
 from app.web.stream import Socket, chosen_subprotocol, refuse_foreign, serve
 from app.web.upload import read_audio
 
 
 async def analyze(request: Request) -> Response:
-    """POST /analyze: multipart `file` -> `{classification, confidence, raw_score}`; errors as `{detail, error, code}`."""
+    """POST /analyze: multipart `file` -> `{classification, confidence, raw_score}`; errors as `{detail, error, code}`, see `refusal`."""
     services: Services = request.app.state.services
-    try:
-        with services.uploads.enter():
-            data = await read_audio(request, services.settings.max_upload_bytes, services.settings.max_upload_seconds)
-            return JSONResponse((await _judged(services, data)).content())
-    except VoxproofError as exc:
-        return _refusal(exc)
-    except Exception:
-        log.exception("request %s failed", request_id(request))
-        return _refusal(Internal())
+    with services.uploads.enter():
+        data = await read_audio(request, services.settings.max_upload_bytes, services.settings.max_upload_seconds)
+        return JSONResponse((await _judged(services, data)).content())
 
 
-def _refusal(exc: VoxproofError) -> Response:
+def refusal(request: Request, exc: VoxproofError) -> Response:
     text = _sentence(exc)
     return JSONResponse({"detail": text, "error": text, "code": exc.code}, STATUS[exc.code].http, headers_of(exc))
 
