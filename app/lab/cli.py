@@ -149,7 +149,20 @@ def fuse(
     write(made, whole, Calibration(speech_threshold=settings.speech_threshold, operating_points=point), raw, {}, {})
     found = calibrate_folder(raw, settings.cache)
     done = write(made, whole, found, model, training, {})
+    ranges(recipe, model)
     typer.echo(f"{done.card}: scale {found.scale}, bias {found.bias}; torch and onnxruntime differ by {done.parity:.2g} before 8-bit weights")
+
+
+@app.command()
+def ranges(recipe: RecipePath = DEFAULT_RECIPE, model: ModelPath = DEFAULT_MODEL) -> None:
+    """How sure a spoofed range must be to make a whole session spoof: picked on joined `dev` clips, written into the card."""
+    from app.lab.config import read_recipe
+    from app.lab.served import Served
+    from app.lab.sessions import into_card, range_llr
+
+    found = range_llr(Served(model), read_recipe(recipe).cache)
+    into_card(model, found)
+    typer.echo(f"{model / 'card.json'}: a range needs a mean llr of {found}")
 
 
 @app.command()

@@ -112,8 +112,9 @@ class Train:
 
 @dataclass(frozen=True)
 class Frozen:
-    """A `statistics` head on an encoder that stands still (`frozen.py`): the steps of each of its nets."""
+    """A `statistics` head on an encoder that stands still (`frozen.py`): how often each clip is heard beyond once; the steps of each of its nets."""
 
+    shifts: int = 0
     steps: int = 4000
     batch: int = 64
     learning_rate: float = 1e-3

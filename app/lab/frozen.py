@@ -21,6 +21,8 @@ from app.lab.speech import label_speech
 
 SAVED_EVERY = 1000
 MIN_SPEECH_FRAMES = 10
+LEAD_FRAMES = 50
+"""A clip's later passes begin with less silence than this: a second."""
 
 
 def train_head(recipe: Recipe, model: Detector, say: Callable[[str], None]) -> Path:
@@ -30,6 +32,7 @@ def train_head(recipe: Recipe, model: Detector, say: Callable[[str], None]) -> P
     """
     store, held = Store(recipe.cache, "train"), held_back(recipe.data)
     chosen = [index for index, clip in enumerate(store.clips) if clip.path not in held]
+    chosen = chosen * (1 + recipe.frozen.shifts)
     rows = kept(recipe, model.eval(), store, chosen, say)
     clips = [store.clips[index] for index in chosen]
     spoof = np.array([clip.spoof for clip in clips])
@@ -50,12 +53,17 @@ def train_head(recipe: Recipe, model: Detector, say: Callable[[str], None]) -> P
 
 
 def kept(recipe: Recipe, model: Detector, store: Store, chosen: list[int], say: Callable[[str], None]) -> np.ndarray:
-    """Statistics [clips, 2 D], from the file or made and put there; a run that was stopped goes on."""
+    """Statistics [clips, 2 D], from the file or made and put there; a run that was stopped goes on.
+
+    From its second time on, a clip comes after a stretch of silence: its pieces are cut elsewhere, and a voice that begins late looks no different.
+    """
     path = recipe.runs / "statistics.npy"
     rows = list(np.load(path)) if path.exists() else []
     started, first = time.time(), len(rows)
+    once = len(set(chosen))
     for done, index in enumerate(chosen[first:], first + 1):
-        rows.append(statistics_of(model, store[index]))
+        lead = int(np.random.default_rng((recipe.train.seed, done)).integers(1, LEAD_FRAMES)) if done > once else 0
+        rows.append(statistics_of(model, store[index], lead))
         if done % SAVED_EVERY == 0 or done == len(chosen):
             np.save(path, np.array(rows, np.float32))
             say(f"{done}/{len(chosen)} clips encoded, {(done - first) / (time.time() - started):.0f} a second")
@@ -63,19 +71,20 @@ def kept(recipe: Recipe, model: Detector, store: Store, chosen: list[int], say: 
 
 
 @torch.no_grad()
-def statistics_of(model: Detector, clip: np.ndarray) -> np.ndarray:
-    """Mean and deviation [2 D] over the clip's speech frames; over all of them where there is too little speech."""
+def statistics_of(model: Detector, clip: np.ndarray, lead: int = 0) -> np.ndarray:
+    """Mean and deviation [2 D] over the clip's speech frames, `lead` frames of silence before it; over all of them if speech is short."""
     net, encoder = model.net, model.encoder
-    count = len(clip) // FRAME_SAMPLES
+    count = len(clip) // FRAME_SAMPLES + lead
     tokens = -(-(count + encoder.before + encoder.after) // net.piece_tokens) * net.piece_tokens
     samples = net.left_samples + net.right_samples + (tokens - encoder.before - encoder.after) * FRAME_SAMPLES
     audio = torch.zeros(1, samples)
-    audio[0, net.left_samples : net.left_samples + len(clip)] = torch.from_numpy(clip)[: samples - net.left_samples]
+    begin = net.left_samples + lead * FRAME_SAMPLES
+    audio[0, begin : begin + len(clip)] = torch.from_numpy(clip)[: samples - begin]
     with torch.autocast("cpu", torch.bfloat16):
         frames, _ = encoder.embed(encoder.spectrum(encoder.cut(audio)), 1)
     speech = np.zeros(count, bool)
-    labels = label_speech(clip)[:count]
-    speech[: len(labels)] = labels
+    labels = label_speech(clip)[: count - lead]
+    speech[lead : lead + len(labels)] = labels
     if speech.sum() < MIN_SPEECH_FRAMES:
         speech[:] = True
     return model.head.pooled(frames[:, :count].float(), torch.from_numpy(speech[None].astype(np.float32)))[0].numpy()

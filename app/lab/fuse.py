@@ -20,16 +20,22 @@ from app.lab.windows import ClipScore, TorchScorer, score_clips
 
 
 class FusedEncoder(nn.Module):
-    """Both encoders over one piece of audio; the one with less left context gets its own cut. What is speech is its opinion: the other's
-    encoder stood still and never learnt it."""
+    """Both encoders over one piece of audio, each from where its own left context begins. What is speech is the spectrum net's opinion: the
+    other's encoder stood still and never learnt it."""
 
-    def __init__(self, deep: nn.Module, fine: nn.Module, skip_samples: int) -> None:
+    def __init__(self, deep: nn.Module, fine: nn.Module, skips: tuple[int, int]) -> None:
         super().__init__()
-        self.deep, self.fine, self.skip_samples = deep, fine, skip_samples
+        self.deep, self.fine, self.skips = deep, fine, skips
 
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        (deep, _), (fine, speech) = self.deep(audio), self.fine(audio[:, self.skip_samples :])
+        (deep, _), (fine, speech) = self.deep(audio[:, self.skips[0] :]), self.fine(audio[:, self.skips[1] :])
         return torch.cat([deep, fine], dim=-1), speech
+
+
+def skips(deep: Net, fine: Net) -> tuple[int, int]:
+    """Samples that each leaves out of the longer left context of the two."""
+    left = max(deep.left_samples, fine.left_samples)
+    return left - deep.left_samples, left - fine.left_samples
 
 
 class FusedHead(nn.Module):
@@ -52,10 +58,11 @@ class Fused(nn.Module):
 
     def __init__(self, deep: Detector, fine: Detector, weights: tuple[float, float]) -> None:
         super().__init__()
-        if deep.net.right_samples != fine.net.right_samples or deep.net.left_samples < fine.net.left_samples:
-            raise ValueError("the two must look as far ahead, and the first at least as far back")
-        self.net: Net = replace(deep.net, embedding_size=deep.net.embedding_size + fine.net.embedding_size)
-        self.encoder = FusedEncoder(deep.encoder, fine.encoder, deep.net.left_samples - fine.net.left_samples)
+        if deep.net.right_samples != fine.net.right_samples:
+            raise ValueError("the two must look as far ahead")
+        left = max(deep.net.left_samples, fine.net.left_samples)
+        self.net: Net = replace(deep.net, left_samples=left, embedding_size=deep.net.embedding_size + fine.net.embedding_size)
+        self.encoder = FusedEncoder(deep.encoder, fine.encoder, skips(deep.net, fine.net))
         self.head = FusedHead(deep.head, fine.head, deep.net.embedding_size, weights)
 
 
@@ -64,12 +71,14 @@ class FusedScorer:
 
     def __init__(self, deep: Detector, fine: Detector) -> None:
         self.deep, self.fine = TorchScorer(deep, deep.net), TorchScorer(fine, fine.net)
-        self.left_samples, self.right_samples = deep.net.left_samples, deep.net.right_samples
-        self.skip_samples, self.size = deep.net.left_samples - fine.net.left_samples, deep.net.embedding_size
+        self.skips, self.size = skips(deep.net, fine.net), deep.net.embedding_size
+        self.left_samples, self.right_samples = deep.net.left_samples + self.skips[0], deep.net.right_samples
         self.both: list[np.ndarray] = []
 
     def encode(self, audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        (deep, _), (fine, speech) = self.deep.encode(audio), self.fine.encode(np.ascontiguousarray(audio[:, self.skip_samples :]))
+        (deep, _), (fine, speech) = (
+            each.encode(np.ascontiguousarray(audio[:, skip:])) for each, skip in zip((self.deep, self.fine), self.skips, strict=True)
+        )
         return np.concatenate([deep, fine], axis=-1), speech
 
     def judge(self, frames: np.ndarray, mask: np.ndarray) -> np.ndarray:

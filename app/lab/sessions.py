@@ -4,10 +4,15 @@ A call has many windows and each may err, so figures of single clips say little 
 harder than one real call, which changes neither. Through the server's own session, at the default operating point.
 """
 
+import json
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from app.core.messages import Segment
+from app.core.verdict import RANGE_MIN_MS, RANGE_MIN_NEW_MS, Heard, spoof_ranges
 from app.lab.config import RATE
 from app.lab.data import Store
 from app.lab.served import Served
@@ -16,6 +21,9 @@ SEED = 4711
 CALLS = {30: 40, 120: 15}
 """Seconds of a call -> how many of each kind."""
 STRETCH_S = 6  # of spoofed speech, from clips of one system
+CONDEMNED, CONDEMNED_CALLS, CONDEMNED_S = 0.05, 100, 30
+"""The card's `range_llr`: the share of bona fide calls of so many seconds that a range alone may make spoof, and how many calls tell."""
+RANGE_SEED = 815
 
 
 def measure(served: Served, cache: Path, calls: dict[int, int]) -> dict:
@@ -36,6 +44,38 @@ def measure(served: Served, cache: Path, calls: dict[int, int]) -> dict:
             mixed.append(np.concatenate((call[: len(call) // 2], stretch, call[len(call) // 2 :])))
         found[str(seconds)] = {"calls": count, "bona fide": _shares(served, plain), "with a spoofed stretch": _shares(served, mixed)}
     return found
+
+
+def range_llr(served: Served, cache: Path) -> float:
+    """The least mean llr a spoofed range needs to make a session spoof, so that it does so to `CONDEMNED` of bona fide `dev` calls. Fitted on `dev`,
+    on other draws than `measure` makes.
+    """
+    dev, rng = Store(cache, "dev"), np.random.default_rng(RANGE_SEED)
+    real = [i for i, clip in enumerate(dev.clips) if not clip.spoof]
+    calls = [_joined(dev, rng.permutation(real), CONDEMNED_S) for _ in range(CONDEMNED_CALLS)]
+    tops = sorted((_surest_range(result.segments, result.done.duration_ms) for result in served.results(calls)), reverse=True)
+    point = served.detector.card.operating_points[served.detector.card.default_operating_point]
+    return round(max(point.spoof_llr, tops[round(CONDEMNED * len(tops))] + 0.005), 2)
+
+
+def into_card(folder: Path, found: float) -> None:
+    path = folder / "card.json"
+    card = json.loads(path.read_text("utf-8"))
+    card["verdict"]["range_llr"] = found
+    path.write_text(json.dumps(card, indent=2) + "\n", "utf-8")
+
+
+def _surest_range(segments: list[Segment], duration_ms: int) -> float:
+    """The highest mean llr of a range that is long enough to condemn; minus infinity without one."""
+    heard = list(_heard(segments))
+    long = [r.llr for r in spoof_ranges(heard, duration_ms) if r.end_ms - r.start_ms >= RANGE_MIN_MS and r.new_ms >= RANGE_MIN_NEW_MS]
+    return max(long, default=-np.inf)
+
+
+def _heard(segments: list[Segment]) -> Iterator[Heard]:
+    ends = [0, *(segment.end_ms for segment in segments)]
+    for segment, (before, end) in zip(segments, pairwise(ends), strict=True):
+        yield Heard(segment.start_ms, segment.end_ms, segment.llr, segment.speech_ms, end - before, segment.verdict)
 
 
 def _joined(dev: Store, order: np.ndarray, seconds: float) -> np.ndarray:

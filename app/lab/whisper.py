@@ -29,6 +29,8 @@ LEAST, SILENT = 1e-10, 1e-8
 class LogMel(nn.Module):
     """[B, 320 T + 800] -> [B, 2T + 3, 80]: log10 power, the loudest cell at 1, floored 8 decades (2 units) below it, as Whisper scales it.
 
+    The mean of the piece is taken out first: a constant (DC) would leak into the lowest band and move the verdict.
+
     A Hann window is symmetric about its middle: the window is folded first, which halves the Fourier products.
     """
 
@@ -45,6 +47,7 @@ class LogMel(nn.Module):
 
     def forward(self, audio: Tensor) -> Tensor:
         half = FOURIER_SAMPLES // 2
+        audio = audio - audio.mean(dim=1, keepdim=True)
         blocks = audio.reshape(audio.shape[0], -1, COLUMN_SAMPLES)
         columns = torch.cat([blocks[:, :-2], blocks[:, 1:-1], blocks[:, 2:, : COLUMN_SAMPLES // 2]], dim=-1)
         after, before = columns[..., half:], columns[..., 1 : half + 1].flip(-1)
@@ -85,12 +88,14 @@ class Block(nn.Module):
         )
         self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, kept: slice = slice(None)) -> Tensor:
+        """[B, T, width] -> the tokens `kept`, which look at all of them."""
         batch, count, width = tokens.shape
         seen = self.norm_attention(tokens)
-        query, key, value = (part(seen).view(batch, count, self.heads, -1).transpose(1, 2) for part in (self.query, self.key, self.value))
+        key, value = (part(seen).view(batch, count, self.heads, -1).transpose(1, 2) for part in (self.key, self.value))
+        query = self.query(seen[:, kept]).view(batch, -1, self.heads, width // self.heads).transpose(1, 2)
         weights = torch.softmax(query @ key.transpose(-1, -2) * (width // self.heads) ** -0.5, dim=-1)
-        tokens = tokens + self.out((weights @ value).transpose(1, 2).reshape(batch, count, width))
+        tokens = tokens[:, kept] + self.out((weights @ value).transpose(1, 2).flatten(2))
         return tokens + self.down(F.gelu(self.up(self.norm_feed(tokens))))
 
 
@@ -104,13 +109,15 @@ class Whisper(nn.Module):
         self.register_buffer("places", torch.zeros(positions, width))
         self.blocks = nn.ModuleList(Block(width, width // 64) for _ in range(blocks))
 
-    def forward(self, mel: Tensor) -> list[Tensor]:
-        """[B, 2T + 3, 80] -> 1 + blocks tensors [B, T, width]."""
+    def forward(self, mel: Tensor, kept: slice = slice(None)) -> list[Tensor]:
+        """[B, 2T + 3, 80] -> 1 + blocks tensors [B, T, width]; of the last block only the tokens `kept` are made."""
         columns = F.gelu(self.near(torch.cat([mel[:, :-2], mel[:, 1:-1], mel[:, 2:]], dim=-1)))
         tokens = F.gelu(self.far(torch.cat([columns[:, :-2:2], columns[:, 1:-1:2], columns[:, 2::2]], dim=-1)))
         out = [tokens + self.places[: tokens.shape[1]]]
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             out.append(block(out[-1]))
+        if len(self.blocks):
+            out.append(self.blocks[-1](out[-1], kept))
         return out
 
 
@@ -201,7 +208,12 @@ class WhisperEncoder(nn.Module):
         return audio.unfold(1, size + EDGE_SAMPLES, size).flatten(0, 1)
 
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        return self.embed(self.spectrum(audio))
+        """One piece a clip, as a stream is encoded: the last block need not make the tokens of context."""
+        kept = slice(self.before, -self.after)
+        *lower, last = self.whisper(self.spectrum(audio), kept)[-self.net.last_blocks :]
+        frames = self.join(torch.cat([*(each[:, kept] for each in lower), last], dim=-1).flatten(0, 1))
+        frames = frames.reshape(audio.shape[0], -1, self.net.embedding_size)
+        return frames, self.speech(frames).squeeze(-1)
 
     def hidden(self, audio: Tensor, bands: Tensor) -> Tensor:
         """The spectrum of clips in pieces, with the bands [B, 80] that are 0 hidden from the learned part."""
@@ -210,7 +222,7 @@ class WhisperEncoder(nn.Module):
 
     def embed(self, mel: Tensor, clips: int | None = None) -> tuple[Tensor, Tensor]:
         """The learned part, over the pieces of `clips` clips (None: one piece a clip)."""
-        return self.finish(self.tokens(mel), mel.shape[0] if clips is None else clips)  # a shape stays free in an export, a len does not
+        return self.finish(self.tokens(mel), mel.shape[0] if clips is None else clips)
 
     def tokens(self, mel: Tensor) -> Tensor:
         """The tokens after each of the last blocks, side by side: [pieces, T, last_blocks * width]."""

@@ -45,6 +45,7 @@ def speech_like(seconds: float, seed: int = 0) -> np.ndarray:
 
 def test_spectrogram_is_a_fourier_transform_in_mel_bands():
     audio = speech_like(1.05)[: 320 * 40 + 800]
+    audio = audio - audio.mean()
     window = np.hanning(FOURIER_SAMPLES + 1)[:-1]
     starts = range(0, len(audio) - FOURIER_SAMPLES - COLUMN_SAMPLES // 2 + 1, COLUMN_SAMPLES)
     power = np.array([np.abs(np.fft.rfft(audio[s : s + FOURIER_SAMPLES] * window)) ** 2 for s in starts])
@@ -58,6 +59,19 @@ def test_spectrogram_is_a_fourier_transform_in_mel_bands():
 def test_mel_bands_are_librosas():
     librosa = pytest.importorskip("librosa")
     np.testing.assert_allclose(mel_bands(), librosa.filters.mel(sr=RATE, n_fft=FOURIER_SAMPLES, n_mels=80), atol=1e-7)
+
+
+@pytest.mark.parametrize("dc", [-0.2, 0.01, 0.2])
+def test_a_constant_changes_nothing(dc):
+    audio = torch.from_numpy(speech_like(1.05)[: 320 * 40 + 800])[None]
+    assert float((LogMel()(audio + dc) - LogMel()(audio)).abs().max()) < 2e-2
+
+
+def test_a_stream_gets_the_tokens_that_whole_pieces_would(model):
+    """The last block makes only the new tokens; all of them must be what it would make among all."""
+    audio = torch.from_numpy(speech_like(1.6)[: 8480 + 25 * 320 + 1600])[None]
+    with torch.no_grad():
+        np.testing.assert_allclose(model.encoder(audio)[0], model.encoder.embed(model.encoder.spectrum(audio))[0], atol=1e-4)
 
 
 @pytest.mark.parametrize("gain_db", [-30, -6, 6])
