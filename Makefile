@@ -10,7 +10,7 @@ CHECKOUT = --no-index --no-deps --no-build-isolation -e .
 UV_VERSION = 0.13.8
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint pytest bench browser lock test-lab clean .venv .venv-lab
+.PHONY: help run test lint pytest bench browser nginx lock test-lab clean .venv .venv-lab
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ help: ## this list
 run: .venv/.run ## start the server; VOXPROOF_HOST and VOXPROOF_PORT move it
 	@exec .venv/bin/voxproof serve
 
-test: lint browser pytest ## everything that must pass: ruff, mypy --strict, pytest; ends with what was skipped and why
+test: lint browser nginx pytest ## everything that must pass: ruff, mypy --strict, pytest; ends with what was skipped and why
 
 lint: .venv/.dev ## ruff and mypy --strict
 	.venv/bin/ruff check .
@@ -43,15 +43,20 @@ clean: ## remove the environments, caches and build results
 	rm -rf .venv .venv-lab .venv-lock build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find app voxproof bench tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
-# The browser tests drive the system's Chromium. Never fails: without it those tests skip and say so.
-browser:
-	@if [ -x /usr/bin/chromium ]; then :; \
-	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "installing Chromium for the browser tests"; \
+# Some tests drive Debian's Chromium and nginx. Never fails: without one of them its tests skip and say so.
+# Not where systemd runs: there the package nginx would start a web server.
+browser: PROGRAM = /usr/bin/chromium
+nginx: PROGRAM = /usr/sbin/nginx
+nginx: UNLESS = /run/systemd/system
+browser nginx:
+	@package=$(notdir $(PROGRAM)); \
+	if [ -x $(PROGRAM) ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! [ -n "$(UNLESS)" -a -e "$(UNLESS)" ]; then \
+		echo "installing $$package for its tests"; \
 		( export DEBIAN_FRONTEND=noninteractive; \
-		  timeout 300 sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium' ) >/dev/null 2>&1 \
-		|| echo "Chromium could not be installed: the browser tests will be skipped"; \
-	else echo "no /usr/bin/chromium and no rights to install it: the browser tests will be skipped"; fi
+		  timeout 300 sh -c "apt-get update -qq && apt-get install -y -qq --no-install-recommends $$package" ) >/dev/null 2>&1 \
+		|| echo "$$package could not be installed: its tests will be skipped"; \
+	else echo "no $(PROGRAM), and it cannot be installed here: its tests will be skipped"; fi
 
 .venv: .venv/.dev
 .venv-lab: .venv-lab/.lab
