@@ -1,11 +1,12 @@
-"""The tables, once. Alembic's migrations lead here (`tests/unit/test_migrations.py` compares); the rooms of `service` read and write them.
+"""The tables, once. Alembic's migrations lead here; the rooms of `service` read and write them. After a change, and until the first release:
+`python -m tests.unit.test_migrations` writes the one revision again (the test of that name compares).
 
 Times are seconds since the epoch (float), ids are random text made by us, JSON is text: the same on SQLite and PostgreSQL.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 metadata = MetaData(
     naming_convention={
@@ -32,17 +33,12 @@ api_keys = Table(
     Column("last_used_at", Float),
 )
 
-# What a session came to: one row from its `ready` on, brought up to date while it runs; holds no audio.
-sessions = Table(
-    "sessions",
+# What sessions came to, where servers share this database and no Redis (`store.record_rows`); verdicts and hashes, no audio.
+session_records = Table(
+    "session_records",
     metadata,
-    Column("id", String(128), primary_key=True),
-    Column("owner", String(64), nullable=False, index=True),
-    Column("kind", String(16), nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("content", Text, nullable=False),
-    Column("created_at", Float, nullable=False),
-    Column("updated_at", Float, nullable=False),
+    Column("key", String(80), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
     Column("expires_at", Float, nullable=False, index=True),
 )
 
@@ -52,16 +48,40 @@ cases = Table(
     metadata,
     Column("id", String(32), primary_key=True),
     Column("owner", String(64), nullable=False),
+    Column("key_id", String(32)),  # of the key that filed it
     Column("session_id", String(128), nullable=False),
     Column("decision", String(16), nullable=False),
     Column("reason", Text, nullable=False),
     Column("metadata", Text, nullable=False),
-    Column("evidence", Text, nullable=False),
-    Column("fingerprint", String(64), nullable=False),
+    Column("evidence", Text, nullable=False),  # the session's record as it was when the report was filed
+    Column("audio", Text),  # what is known of the attached sound; its bytes are in the object store
+    Column("fingerprint", String(64), nullable=False),  # of owner and content: the same report is the same case
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False, index=True),
-    Index("ix_cases_owner_created_at", "owner", "created_at"),
-    Index("uq_cases_owner_fingerprint", "owner", "fingerprint", unique=True),
+    Index("ix_cases_owner_created_at_id", "owner", "created_at", "id"),
+    Index("ix_cases_owner_session_id", "owner", "session_id"),
+    Index("uq_cases_fingerprint", "fingerprint", unique=True),
+)
+
+# The Idempotency-Keys under which a case was filed (hashes of owner and key).
+case_keys = Table(
+    "case_keys",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("case_id", String(32), ForeignKey("cases.id", ondelete="CASCADE"), nullable=False, index=True),
+)
+
+# Who filed, read or exported a case, and when.
+case_events = Table(
+    "case_events",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("case_id", String(32), ForeignKey("cases.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("at", Float, nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("key_id", String(32)),
+    Column("address", String(64), nullable=False),
+    Column("detail", String(64), nullable=False),
 )
 
 webhooks = Table(
@@ -73,6 +93,9 @@ webhooks = Table(
     Column("events", Text, nullable=False),
     Column("secret", Text, nullable=False),
     Column("enabled", Boolean, nullable=False),
+    Column("failing_since", Float),  # of the first failure that no success has followed
+    Column("last_status", Integer),  # of the last attempt; 0 when there was no answer
+    Column("last_at", Float),
     Column("created_at", Float, nullable=False),
 )
 

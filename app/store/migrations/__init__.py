@@ -1,0 +1,1 @@
+"""Alembic's folder: one file a revision under `versions/`. `store.migrate` runs them; `store.tables` is what they lead to."""
