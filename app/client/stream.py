@@ -19,11 +19,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal
 
+from app.client.heard import Heard
 from app.client.outbox import Outbox
 from app.client.socket import Closed, Refused, Socket, open_socket
 from app.core import wire
 
 RETRYABLE = frozenset({1001, 1006, 1011, 1012, 1013, 4408, 4429, 4503})
+LEAVING = frozenset({1001, 1012})  # the server ends, and says: resume now
 UNKNOWN_SESSION = 4404
 
 FIRST_DELAY_S, MAX_DELAY_S = 0.5, 30.0
@@ -82,7 +84,7 @@ class LiveClient:
         self._on_notice, self._connect, self._sleep = on_notice, connect, sleep
         self.offset_ms = 0
         """Where in the audio the present session began: 0 unless the server lost one."""
-        self._outbox = Outbox(audio)
+        self._outbox, self._heard = Outbox(audio), Heard()
         self._session: _Session | None = None
         self._idle_seconds = 30.0
         self._attempts = self._reached_ms = self._scored_ms = 0
@@ -173,6 +175,8 @@ class LiveClient:
                     if seq <= self._session.last_seq:
                         continue  # heard on an earlier connection
                     self._session.last_seq = seq
+                    if self._heard.again(message):
+                        continue  # the server that said it was killed, and another one goes on
                 self._note(message)
                 await self._messages.put(message)
                 if name == "done":
@@ -234,6 +238,7 @@ class LiveClient:
         if closed.code == UNKNOWN_SESSION and not first:
             self.offset_ms += (lost_ms := self._outbox.restart())
             self._session, self._scored_ms = None, 0
+            self._heard.clear()
             text = f"The server no longer has the session: a new one starts at {self.offset_ms / 1000:.1f} s"
             text += f", and {lost_ms / 1000:.1f} s heard before are missing from its verdict." if lost_ms else "."
             self._on_notice(Notice("restarted", text, self.offset_ms))
@@ -245,6 +250,8 @@ class LiveClient:
         if self._session is None and not first:
             return
         delay_s = min(MAX_DELAY_S, FIRST_DELAY_S * 2 ** (self._attempts - 1)) * random.uniform(0.5, 1)
+        if closed.code in LEAVING and self._attempts == 1:
+            delay_s *= random.uniform(0, 0.5)  # another server waits for us; not all come in the same instant
         delay_s = max(delay_s, (fatal.get("retry_after_ms") or 0) / 1000)
         reason = fatal.get("message") or f"{closed.reason[:1].upper()}{closed.reason[1:]}."
         self._on_notice(Notice("lost", f"{reason} Trying again in {delay_s:.1f} s ({self._attempts} of {self._retries})."))

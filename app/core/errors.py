@@ -1,4 +1,4 @@
-"""Every error the product can answer with, once.
+"""Every error the product can answer with, once: over 300 lines because there is one such list.
 
 Two branches: `PeerError` is the other side's mistake (the message is written for them and is safe to send),
 `OwnError` is ours (the peer learns the code and a short sentence, the log learns the rest). A class names its
@@ -96,6 +96,31 @@ class FrameTooBig(PeerError):
 class BadConfig(PeerError):
     code = "bad_config"
     default_message = "A field of the configuration is not acceptable."
+
+
+class BadField(PeerError):
+    code = "bad_field"
+    default_message = "A field of the request is not acceptable."
+
+
+class WrongContentType(PeerError):
+    code = "wrong_content_type"
+    default_message = "The body is not of a type this address takes."
+
+
+class ForbiddenAddress(PeerError):
+    code = "forbidden_address"
+    default_message = "The URL is not one we may send to."
+
+
+class TooManyWebhooks(PeerError):
+    code = "too_many_webhooks"
+    default_message = "There are as many webhooks as one owner may have; delete one first."
+
+
+class IdempotencyConflict(PeerError):
+    code = "idempotency_conflict"
+    default_message = "This Idempotency-Key was used with another content."
 
 
 # --- audio --------------------------------------------------------------------------------------------------
@@ -219,11 +244,21 @@ class MethodNotAllowed(PeerError):
     default_message = "This address does not take that method."
 
 
+class UpgradeRequired(PeerError):
+    code = "upgrade_required"
+    default_message = "This address speaks WebSocket: connect to it with ws:// or wss://."
+
+
 # --- our side -----------------------------------------------------------------------------------------------
 
 
 class Internal(OwnError):
     code = "internal"
+
+
+class LimitsUnavailable(OwnError):
+    code = "limits_unavailable"
+    default_message = "The store of the limits does not answer; try again in a moment."
 
 
 class ServerFull(OwnError):
@@ -249,6 +284,18 @@ class DecoderFailed(OwnError):
 class ScoringFailed(OwnError):
     code = "scoring_failed"
     default_message = "The detector failed on this audio."
+
+
+class StoreUnavailable(OwnError):
+    code = "store_unavailable"
+    default_message = "What this needs to read or write cannot be reached; try again later."
+
+
+class BadSetting(OwnError):
+    """A setting nobody can work with. Raised at start only; the message never shows a URL's secrets."""
+
+    code = "bad_setting"
+    default_message = "A setting cannot be used."
 
 
 class ModelError(OwnError):

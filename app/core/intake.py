@@ -7,11 +7,13 @@ and never by the window. Commands wait in the same line, so that `finalize` or `
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 import numpy as np
 
 from app.core import pcm
+from app.core.digest import Digest, Part
 from app.core.pcm import Encoding, Samples
 from app.core.resample import Resampler
 from app.core.ring import SampleRing
@@ -23,20 +25,31 @@ C = TypeVar("C")
 class Intake(Generic[C]):
     """One per session. Positions called `frames` are sample frames at the client's rate; spans are in model-rate samples."""
 
-    def __init__(self, encoding: Encoding, rate: int, channels: int, channel_mode: Literal["separate", "mix"], layout: Layout) -> None:
+    def __init__(
+        self, encoding: Encoding, rate: int, channels: int, channel_mode: Literal["separate", "mix"], layout: Layout, *, portable: bool = False
+    ) -> None:
+        """`portable`: the audio that another process would need to go on is kept, as the client sent it."""
         self.encoding, self.rate, self.channels, self.layout = encoding, rate, channels, layout
         self.tracks = 1 if channel_mode == "mix" else channels
         self.received_frames = 0
         self.taken_frames = 0
         self.dropped_frames = 0
         self.waiting_orders = 0
+        self.digest = Digest()
         self._framer = pcm.Framer(encoding, channels)
+        self.frame_bytes = self._framer.frame_bytes
         self._resampler = Resampler(rate, layout.rate, self.tracks)
         self._step = rate // 4
         # A quarter second may leave the resampler at once, and a little more after its own delay.
-        self.ring = SampleRing(self.tracks, layout.history + layout.rate // 2 + 2 * self._step * layout.rate // rate)
+        self._spare = layout.rate // 2 + 2 * self._step * layout.rate // rate
+        self.ring = SampleRing(self.tracks, layout.history + self._spare)
+        self._most_kept = 0
+        if portable:
+            needed = (layout.reach + self._spare) * rate // layout.rate + self._resampler.lead + 1
+            self._most_kept = needed * self.frame_bytes
+        self._kept = bytearray()  # the newest audio taken
         self._line: deque[bytearray | int | _Command[C]] = deque()  # audio, a gap in frames, or a command
-        self._gap_frames = 0
+        self._gap_frames = self._lost_until_ms = 0
         self._skip = 0
         self._index = 0
         self._since = self._looked = 0
@@ -47,10 +60,12 @@ class Intake(Generic[C]):
         """Queues audio bytes, any number of them; gives how many float samples were NaN or infinite (they become zero)."""
         data = self._framer.feed(data)
         if self._skip and data:
-            skipped = min(self._skip, len(data) // self._framer.frame_bytes)
+            skipped = min(self._skip, len(data) // self.frame_bytes)
             self._skip -= skipped
-            data = data[skipped * self._framer.frame_bytes :]
+            data = data[skipped * self.frame_bytes :]
         bad = 0
+        if data:
+            self.digest.add(data, self.ms(self.received_frames))
         if self.encoding == "pcm_f32le" and data:
             data, bad = pcm.clean_floats(data)
         if data:
@@ -58,12 +73,12 @@ class Intake(Generic[C]):
                 self._line[-1] += data
             else:
                 self._line.append(bytearray(data))
-            self.received_frames += len(data) // self._framer.frame_bytes
+            self.received_frames += len(data) // self.frame_bytes
         return bad
 
     def room(self, data: bytes, max_frames: int) -> bytes:
         """The part of `data` that keeps the stream within `max_frames`."""
-        return data[: max(0, max_frames - self.received_frames) * self._framer.frame_bytes]
+        return data[: max(0, max_frames - self.received_frames) * self.frame_bytes]
 
     def order(self, command: C) -> None:
         """Queues a command behind the audio received so far."""
@@ -78,10 +93,10 @@ class Intake(Generic[C]):
             if isinstance(item, int):
                 position += item
             elif isinstance(item, bytearray) and left:
-                count = min(left, len(item) // self._framer.frame_bytes)
+                count = min(left, len(item) // self.frame_bytes)
                 start = position if start < 0 else start
                 position, left = position + count, left - count
-                del item[: count * self._framer.frame_bytes]
+                del item[: count * self.frame_bytes]
                 line.append(count)
             if item or not isinstance(item, bytearray):
                 line.append(item)
@@ -89,6 +104,13 @@ class Intake(Generic[C]):
         self.dropped_frames += frames
         self._gap_frames += frames
         return start, position
+
+    def lost(self, range_ms: tuple[int, int] | None) -> None:
+        """The transport filled this range with silence, for one channel or for all; each moment counts once."""
+        if range_ms is not None:
+            since = max(range_ms[0], self._lost_until_ms)
+            self._lost_until_ms = max(range_ms[1], self._lost_until_ms)
+            self.dropped_frames += (self._lost_until_ms - min(since, self._lost_until_ms)) * self.rate // 1000
 
     def rejoin(self) -> int:
         """A new connection goes on: gives the ms to send from; the samples sent twice because of rounding are skipped."""
@@ -111,13 +133,16 @@ class Intake(Generic[C]):
         if isinstance(item, int):
             count = min(item, self._step)
             samples = np.zeros((self.channels, count), np.float32)
+            self._keep(pcm.SILENT_BYTE[self.encoding] * (count * self.frame_bytes))
             self._line[0] = item - count
             self._gap_frames -= count
             done = item == count
         else:
-            count = min(self._step, len(item) // self._framer.frame_bytes)
-            samples = pcm.decode(bytes(item[: count * self._framer.frame_bytes]), self.encoding, self.channels)
-            del item[: count * self._framer.frame_bytes]
+            count = min(self._step, len(item) // self.frame_bytes)
+            data = bytes(item[: count * self.frame_bytes])
+            samples = pcm.decode(data, self.encoding, self.channels)
+            self._keep(data)
+            del item[: count * self.frame_bytes]
             done = not item
         if done:
             self._line.popleft()
@@ -126,6 +151,11 @@ class Intake(Generic[C]):
             samples = samples.mean(axis=0, keepdims=True, dtype=np.float32)
         self._write(self._resampler.feed(samples))
         return True
+
+    def _keep(self, data: bytes) -> None:
+        if self._most_kept:
+            self._kept += data
+            del self._kept[: -self._most_kept]
 
     def flush(self) -> None:
         """The end of the stream: what is inside the resampler comes out."""
@@ -154,6 +184,51 @@ class Intake(Generic[C]):
             self._index, self._since = self._index + 1, self.ring.end
         return span
 
+    # --- to and from another process ------------------------------------------------------------------------
+
+    @property
+    def kept(self) -> bytes:
+        """The newest audio taken, as the client sent it, from where a new resampler may begin."""
+        oldest = self.taken_frames - len(self._kept) // self.frame_bytes
+        # A window asked for at once (finalize) begins earlier than the next regular one.
+        wanted = self._wanted(min(self.ring.end, self.layout.end_of(self._index)))
+        first = max(self._resampler.beginning(max(0, wanted * self.rate // self.layout.rate)), oldest)
+        return bytes(memoryview(self._kept)[(first - oldest) * self.frame_bytes :])
+
+    def _wanted(self, end: int) -> int:
+        """The oldest model-rate sample that a window ending here needs, if everything before it has to be heard again."""
+        span = self.layout.span(self._index, self._since, max(end, self._since), at_end=False)
+        return min(each.read_from for each in (span, *self.layout.again(span)))
+
+    def state(self) -> IntakeState:
+        """What has been taken so far. Audio that waits still is not in it: the client sends it again."""
+        parts = self.digest.parts(self.ms(self.received_frames))
+        return IntakeState(self.taken_frames, self.dropped_frames - self._gap_frames, self._lost_until_ms, self._index, self._looked, parts)
+
+    def restore(self, state: IntakeState, kept: bytes, *, over: bool) -> None:
+        """Takes the kept audio again, into a new resampler of the same phase. `over`: no more will come. ValueError when it does not fit."""
+        frames, rest = divmod(len(kept), self.frame_bytes)
+        first = state.taken_frames - frames
+        if rest or first < 0 or len(kept) > self._most_kept:
+            raise ValueError("the kept audio is not what was taken last")
+        self.taken_frames, self.received_frames, self.dropped_frames = first, state.taken_frames, state.dropped_frames
+        self._lost_until_ms, self.digest = state.lost_until_ms, Digest(state.parts)
+        if over:
+            return
+        self._resampler = Resampler(self.rate, self.layout.rate, self.tracks, first)
+        capacity = self.layout.reach + self._spare + self._resampler.lead * self.layout.rate // self.rate
+        self.ring = SampleRing(self.tracks, capacity, self._resampler.first_output)
+        if frames:
+            self._line.append(bytearray(kept))
+        while self.take():
+            pass
+        self._index, self._looked = state.windows, state.looked
+        self._since = self.layout.end_of(self._index - 1) if self._index else 0
+        if self._since > self.ring.end:
+            raise ValueError("more was windowed than taken")
+        if self.ring.start and self._wanted(self.layout.end_of(self._index)) < self.ring.start:
+            raise ValueError("the kept audio does not reach back far enough")
+
     # --- clocks ---------------------------------------------------------------------------------------------
 
     def ms(self, frames: int) -> int:
@@ -166,6 +241,16 @@ class Intake(Generic[C]):
     def waiting_frames(self) -> int:
         """Audio that takes memory: received, neither taken nor dropped."""
         return self.received_frames - self.taken_frames - self._gap_frames
+
+
+@dataclass(frozen=True)
+class IntakeState:
+    taken_frames: int
+    dropped_frames: int
+    lost_until_ms: int
+    windows: int
+    looked: int
+    parts: list[Part]
 
 
 class _Command(Generic[C]):

@@ -16,6 +16,7 @@ ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
 Samples = npt.NDArray[np.float32]
 
 SAMPLE_BYTES: dict[Encoding, int] = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
+SILENT_BYTE: dict[Encoding, bytes] = {"pcm_s16le": b"\0", "pcm_f32le": b"\0", "mulaw": b"\xff", "alaw": b"\xd5"}  # A-law has no zero
 
 # Float samples may exceed full scale a little after somebody's resampler; anything far beyond is a wrong format, and
 # bounding it keeps powers finite inside the detector's graph.

@@ -13,17 +13,17 @@ from app.core.pcm import Samples
 
 
 class SampleRing:
-    """The last `capacity` samples of each channel. `end` is the absolute position after the newest one."""
+    """The last `capacity` samples of each channel, from `begin` on. `end` is the absolute position after the newest one."""
 
-    def __init__(self, channels: int, capacity: int) -> None:
-        self.capacity = capacity
-        self.end = 0
+    def __init__(self, channels: int, capacity: int, begin: int = 0) -> None:
+        self.capacity, self._begin = capacity, begin
+        self.end = begin
         self._data = np.zeros((channels, capacity), np.float32)
 
     @property
     def start(self) -> int:
         """Absolute position of the oldest sample still held."""
-        return max(0, self.end - self.capacity)
+        return max(self._begin, self.end - self.capacity)
 
     def write(self, samples: Samples) -> None:
         """Appends float32 [channels, n]; the oldest samples give way."""
@@ -53,6 +53,9 @@ class SampleRing:
         return out
 
 
+Overwritten = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int64]]
+
+
 class FrameMemory:
     """Embeddings and speech probabilities of the last `capacity` frames of one channel, by absolute frame number.
 
@@ -65,25 +68,25 @@ class FrameMemory:
         self._speech = np.zeros(capacity, np.float32)
         self._number = np.full(capacity, -1, np.int64)
 
-    def write(self, first: int, frames: npt.NDArray[np.float32], speech: npt.NDArray[np.float32]) -> None:
-        """Stores frames `first`, `first + 1`, ...: embeddings [n, size], speech probabilities [n]."""
+    def write(self, first: int, frames: npt.NDArray[np.float32], speech: npt.NDArray[np.float32]) -> Overwritten:
+        """Stores frames `first`, `first + 1`, ...: embeddings [n, size], speech probabilities [n]. Gives what was in their place."""
         numbers = np.arange(first, first + len(frames))[-self.capacity :]
         at = numbers % self.capacity
+        before = at, self._frames[at], self._speech[at], self._number[at]  # indexed by an array, so these are copies
         self._frames[at], self._speech[at], self._number[at] = frames[-self.capacity :], speech[-self.capacity :], numbers
+        return before
+
+    def take_back(self, before: Overwritten) -> None:
+        """Undoes the newest write that was not undone: how a scorer takes back what it wrote when scoring fails later on."""
+        at, self._frames[at], self._speech[at], self._number[at] = before
 
     def read(self, first: int, stop: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Embeddings [n, size] and speech probabilities [n] of frames first..stop; unknown frames are zero."""
         numbers = np.arange(first, stop)
         at = numbers % self.capacity
         known = self._number[at] == numbers
-        return np.where(known[:, None], self._frames[at], np.float32(0)), np.where(known, self._speech[at], np.float32(0))
+        frames, speech = self._frames[at], self._speech[at]
+        if not known.all():
+            frames[~known], speech[~known] = 0, 0
+        return frames, speech
 
-    def copy(self) -> FrameMemory:
-        other = FrameMemory(0, 0)
-        other.restore(self)
-        return other
-
-    def restore(self, other: FrameMemory) -> None:
-        """Becomes what `other` is: how a scorer takes back what it wrote when scoring fails later on."""
-        self.capacity = other.capacity
-        self._frames, self._speech, self._number = other._frames.copy(), other._speech.copy(), other._number.copy()

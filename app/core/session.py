@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from app.core import wire
 from app.core.b64 import decode_base64
+from app.core.counters import Counters
 from app.core.errors import NonFiniteAudio, NotReady, Overrun, PeerError, SessionTooLong, TooManyErrors, VoxproofError
 from app.core.intake import Intake
-from app.core.messages import Ack, Done, Error, Finalized, Limits, Message, Ready, Resumed, Updated, Warning
+from app.core.messages import Ack, Done, Error, Finalized, Limits, Message, Resumed, Updated, Warning
 from app.core.quality import measure
 from app.core.steps import Command, End, Step, Steps
 from app.core.terms import Model, Terms
@@ -29,24 +30,27 @@ class Session:
     """Raises BadConfig or FormatUnknown when `start` cannot be honoured; afterwards only `failure` tells of an end that was not asked for."""
 
     def __init__(
-        self, session_id: str, resume_token: str, model: Model, limits: Limits, start: wire.Start, *, max_bad_messages: int = 20
-    ) -> None:
-        self._terms = terms = Terms(model, start)
+        self, session_id: str, resume_token: str, model: Model, limits: Limits, start: wire.Start, *,
+        max_bad_messages: int = 20, portable: bool = False,
+    ) -> None:  # fmt: skip
+        """`portable`: `snapshot` may be asked for what another process needs to go on."""
+        self.terms = terms = Terms(model, start)
         audio = terms.audio
         self.id, self.resume_token = session_id, resume_token
         self.failure: VoxproofError | None = None
         self.closed = False
         self._limits = limits
-        self.intake: Intake[Command] = Intake(
-            audio.encoding, audio.sample_rate, audio.channels, terms.config.channel_mode, terms.layout
-        )
-        self._tracks = [Track(c, terms.label(c), terms.layout.memory(), model) for c in range(self.intake.tracks)]
+        form = (audio.encoding, audio.sample_rate, audio.channels, terms.config.channel_mode)
+        self.intake: Intake[Command] = Intake(*form, terms.layout, portable=portable)
+        self.tracks = [Track(c, terms.label(c), terms.layout.memory(), model) for c in range(self.intake.tracks)]
+        self.counters, self.processed = Counters(), 0
+        self.safe_ms: int | None = None  # up to where the session can be taken up again if this process dies; None: that is not provided for
+        self.anew = False  # it came from another process, and the scorer's memory is still empty
         self._steps = Steps()
         self._out: list[Message] = []
-        self._seq = self._bad = self._bytes = self._pieces = self._acked_s = self._processed = 0
         self._max_bad, self._max_frames = max_bad_messages, limits.max_session_seconds * audio.sample_rate
-        self._stopping = self._expiring_said = self._late_said = False
-        self._greet(start)
+        self._stopping = self._late_said = False
+        self._greet()
 
     # --- in -------------------------------------------------------------------------------------------------
 
@@ -74,8 +78,8 @@ class Session:
                 self._late_said = True
                 self._say(Error.of(NotReady("Audio came after the end; it is not used."), fatal=False))
             return
-        self._bytes += len(data)
-        self._pieces += 1
+        self.counters.bytes += len(data)
+        self.counters.pieces += 1
         fitting = self.intake.room(data, self._max_frames)
         if self.intake.push(fitting):
             self.complain(NonFiniteAudio())
@@ -87,8 +91,8 @@ class Session:
         if self.closed:
             return
         received_s = self.received_ms // 1000
-        if received_s > self._acked_s:
-            self._acked_s = received_s
+        if received_s > self.counters.acked_s:
+            self.counters.acked_s = received_s
             self._say(self._ack())
 
     def stop(self) -> None:
@@ -128,8 +132,8 @@ class Session:
                     span = self.intake.rest_span(at_end=False)
                     out += self._open(span, interim=True) if span else []
                 if isinstance(taken, wire.Update):
-                    self._terms.update(taken.config)
-                self._steps.add(Step(self._terms.config, command=taken, as_of_ms=self.intake.model_ms(self.intake.ring.end)))
+                    self.terms.update(taken.config)
+                self._steps.add(Step(self.terms.config, command=taken, as_of_ms=self.intake.model_ms(self.intake.ring.end)))
         self._advance()
         return out
 
@@ -147,11 +151,16 @@ class Session:
 
     def rejoin(self) -> None:
         """A new connection takes the session over: `ready` comes again, as message 1. Whoever sends the messages says the missed ones again."""
-        now = {"config": self._terms.applied_config(self._terms.config), "resume": Resumed(accepted=True, continue_from_ms=self.intake.rejoin())}
+        now = {"config": self.terms.applied_config(self.terms.config), "resume": Resumed(accepted=True, continue_from_ms=self.intake.rejoin())}
         ready = self._ready.model_copy(update=now)
         self._out.insert(0, ready)
 
     # --- facts ----------------------------------------------------------------------------------------------
+
+    @property
+    def settled(self) -> bool:
+        """Whether no window or command is between being handed out and being answered: only then there is a state to copy."""
+        return not len(self._steps)
 
     @property
     def received_ms(self) -> int:
@@ -160,7 +169,7 @@ class Session:
     @property
     def processed_ms(self) -> int:
         """Media time up to which every window has been scored and answered."""
-        return self.intake.model_ms(self._processed)
+        return self.intake.model_ms(self.processed)
 
     @property
     def buffered_ms(self) -> int:
@@ -175,33 +184,34 @@ class Session:
     def _brimful(self) -> bool:
         return self.intake.waiting_frames >= self._limits.max_buffer_seconds * self.intake.rate
 
-    def _greet(self, start: wire.Start) -> None:
-        unknown, terms = start.unknown(), self._terms
-        self._ready = Ready(
-            session_id=self.id, resume_token=self.resume_token, protocol=wire.PROTOCOL, model=terms.info, audio=terms.applied_audio(),
-            config=terms.applied_config(terms.config), limits=self._limits, unknown_fields=unknown,
-        )  # fmt: skip
+    def _greet(self) -> None:
+        self._ready = self.terms.ready(self.id, self.resume_token, self._limits)
         self._say(self._ready)
-        if unknown:
+        if unknown := self._ready.unknown_fields:
             self._say(Warning(code="unknown_field", message="Not understood and ignored: " + ", ".join(unknown)[:400] + "."))
 
     def _order(self, message: wire.Finalize | wire.Update) -> None:
         if self._stopping:
             raise NotReady("The session is ending.")
         if isinstance(message, wire.Update):
-            self._terms.check_update(message.config)
+            self.terms.check_update(message.config)
         self.intake.order(message)
 
     def _open(self, span: Span, *, interim: bool = False) -> list[Window]:
-        windows = []
-        for track in self._tracks:
+        windows = self._remembered(span) if self.anew else []
+        for track in self.tracks:
             window = Window(track.channel, span, self.intake.ring.read(track.channel, span.read_from, span.read_to), track.memory, interim)
             newest = self.intake.ring.read(track.channel, span.since, span.end)
-            bandwidth = self._terms.config.detail == "full" or track.wants_bandwidth
+            bandwidth = self.terms.config.detail == "full" or track.wants_bandwidth
             quality = measure(newest, self.intake.layout.rate, bandwidth=bandwidth)
-            self._steps.add(Step(self._terms.config, window, quality))
+            self._steps.add(Step(self.terms.config, window, quality))
             windows.append(window)
         return windows
+
+    def _remembered(self, span: Span) -> list[Window]:
+        """Windows that were answered long ago: the scorer hears them for its memory, and what it says is not used."""
+        self.anew, read = False, self.intake.ring.read
+        return [Window(t.channel, s, read(t.channel, s.read_from, s.read_to), t.memory) for s in self.intake.layout.again(span) for t in self.tracks]
 
     def _open_tail(self) -> list[Window]:
         self.intake.flush()
@@ -220,45 +230,47 @@ class Session:
                     done.id = step.command.id
                 self._say(done)
             elif isinstance(step.command, wire.Update):
-                self._say(Updated(config=self._terms.applied_config(step.config)))
+                self._say(Updated(config=self.terms.applied_config(step.config)))
             elif isinstance(step.command, End):
                 self._finish(step.config, step.command.failure)
 
     def _hear(self, step: Step, window: Window) -> None:
         assert step.scored is not None and step.quality is not None
-        track, span = self._tracks[window.channel], window.span
+        track, span = self.tracks[window.channel], window.span
         # The resampler may round the last sample up; media time never passes the audio's own end.
         start_ms, end_ms = self.intake.model_ms(span.start), min(self.intake.model_ms(span.end), self.received_ms)
-        point = self._terms.point(step.config)
+        point = self.terms.point(step.config)
         if window.interim:
             self._say(track.look(span, start_ms, end_ms, step.scored, step.quality, step.config, point))
             return
         for message in track.hear(span, start_ms, end_ms, step.scored, step.quality, step.config, point):
             self._say(message)
-        if window.channel == len(self._tracks) - 1:
-            self._processed = span.end
+        if window.channel == len(self.tracks) - 1:
+            self.processed = span.end
 
     def _finish(self, config: wire.Config, failure: VoxproofError | None) -> None:
         if failure is not None:
             self.failure = failure
             self._say(Error.of(failure, fatal=True))
-        top, channels, ranges = conclude_all(self._tracks, self._terms.point(config), self.received_ms)
+        top, channels, ranges = conclude_all(self.tracks, self.terms.point(config), self.received_ms)
         done = Done(
             session_id=self.id, duration_ms=self.received_ms, speech_ms=top.speech_ms, verdict=top.verdict, score=top.score, llr=top.llr,
             channels=channels, spoof_ranges=ranges, segments_total=sum(c.segments.total for c in channels),
-            dropped_ms=self.intake.ms(self.intake.dropped_frames), model=self._terms.info,
+            dropped_ms=self.intake.ms(self.intake.dropped_frames), model=self.terms.info,
         )  # fmt: skip
         self._say(done)
         self.closed = True
 
     def _ack(self) -> Ack:
-        clocks = {"received_ms": self.received_ms, "processed_ms": self.processed_ms, "buffered_ms": self.buffered_ms}
-        return Ack(**clocks, bytes=self._bytes, frames=self._pieces)
+        # What lies before `processed_ms` the client forgets: so it must not be more than a snapshot holds.
+        processed_ms = self.processed_ms if self.safe_ms is None else min(self.safe_ms, self.processed_ms)
+        counted = {"bytes": self.counters.bytes, "frames": self.counters.pieces}
+        return Ack(received_ms=self.received_ms, processed_ms=processed_ms, buffered_ms=self.buffered_ms, **counted)
 
     def _overflow(self) -> None:
-        if not self._brimful or self._terms.config.on_overflow == "block":
+        if not self._brimful or self.terms.config.on_overflow == "block":
             return
-        if self._terms.config.on_overflow == "close":
+        if self.terms.config.on_overflow == "close":
             self.fail(Overrun())
             return
         # Half the buffer at once, so that a client that stays too fast gets a warning now and then instead of with every frame.
@@ -269,8 +281,8 @@ class Session:
 
     def _expiring(self) -> None:
         left_ms = self._limits.max_session_seconds * 1000 - self.received_ms
-        if not self._expiring_said and left_ms <= EXPIRING_MS and self._limits.max_session_seconds * 1000 > EXPIRING_MS:
-            self._expiring_said = True
+        if not self.counters.expiring_said and left_ms <= EXPIRING_MS and self._limits.max_session_seconds * 1000 > EXPIRING_MS:
+            self.counters.expiring_said = True
             self._say(Warning(code="expiring", message=f"The session ends in {left_ms // 1000} s of audio: its limit is near."))
 
     def complain(self, problem: VoxproofError) -> None:
@@ -278,11 +290,11 @@ class Session:
         if self.closed:
             return
         self._say(Error.of(problem, fatal=False))
-        self._bad += 1
-        if self._bad >= self._max_bad:
+        self.counters.bad += 1
+        if self.counters.bad >= self._max_bad:
             self.fail(TooManyErrors())
 
     def _say(self, message: Message) -> None:
-        self._seq += 1
-        message.numbered(self._seq)
+        self.counters.seq += 1
+        message.numbered(self.counters.seq)
         self._out.append(message)

@@ -40,6 +40,9 @@ class Steps:
     def __init__(self) -> None:
         self._line: deque[Step] = deque()
 
+    def __len__(self) -> int:
+        return len(self._line)
+
     def add(self, step: Step) -> None:
         self._line.append(step)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.core import wire
 from app.core.errors import BadConfig, FormatUnknown, NotUpdatable
-from app.core.messages import ModelInfo
+from app.core.messages import Limits, ModelInfo, Ready
 from app.core.verdict import OperatingPoint
 from app.core.windows import Layout
 
@@ -37,7 +37,7 @@ class Terms:
         labels = start.audio.channel_labels
         if labels is not None and len(labels) != start.audio.channels:
             raise BadConfig("audio.channel_labels must name each channel once.", field="audio.channel_labels")
-        self.model, self.audio, self.config = model, start.audio, start.config
+        self.model, self.start, self.audio, self.config = model, start, start.audio, start.config
         self._check_profile(start.config)
         hop = start.config.hop_seconds
         self.layout = model.layout if hop is None else model.layout.with_hop(hop)
@@ -60,6 +60,13 @@ class Terms:
     def point(self, config: wire.Config) -> OperatingPoint:
         point = self.model.points[self._profile(config)]
         return point if config.threshold is None else point.at_threshold(config.threshold)
+
+    def ready(self, session_id: str, resume_token: str, limits: Limits) -> Ready:
+        """The answer to `start`."""
+        return Ready(
+            session_id=session_id, resume_token=resume_token, protocol=wire.PROTOCOL, model=self.info, audio=self.applied_audio(),
+            config=self.applied_config(self.config), limits=limits, unknown_fields=self.start.unknown(),
+        )  # fmt: skip
 
     def applied_audio(self) -> dict[str, Any]:
         return {name: getattr(self.audio, name) for name in wire.Audio.model_fields}

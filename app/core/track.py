@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from app.core.messages import Alert, ChannelResult, Message, QualityInfo, RangeResult, Segment, Segments, Verdict, Warning
 from app.core.quality import CLIP_SHARE, LOW_DBFS, NARROW_HZ, Quality
 from app.core.ring import FrameMemory
 from app.core.terms import Model
-from app.core.verdict import Final, Heard, OperatingPoint, Running, Tally, conclude, score_of
+from app.core.verdict import Final, Heard, OperatingPoint, Running, RunningState, Tally, conclude, score_of
 from app.core.windows import Scored, Span
 from app.core.wire import Config
 
@@ -21,6 +21,17 @@ CLIPPED = "The sound is clipped: lower the level, because clipping hides the evi
 NARROWBAND = "The sound holds telephone bandwidth only: verdicts are less certain."
 
 
+@dataclass(frozen=True)
+class TrackState:
+    """What a track must know to go on, beside what it has heard."""
+
+    running: RunningState
+    low_hops: int
+    narrow_windows: int
+    clipped_until_ms: int
+    alarmed: bool
+
+
 class Track:
     """State of one channel. `memory` belongs to the scorer."""
 
@@ -28,11 +39,24 @@ class Track:
         self.channel, self.label, self.memory = channel, label, memory
         self._running = Running(model.pool_windows, model.hysteresis_hops)
         self._range_llr = model.range_llr
-        self._heard: list[Heard] = []
+        self.heard: list[Heard] = []
+        self.packed = bytearray()  # the same as bytes, for snapshots
         self._tally = Tally()
         self._low_hops = self._narrow_windows = 0
         self._clipped_until_ms = -1
         self._alarmed = False
+
+    def state(self) -> TrackState:
+        return TrackState(self._running.state(), self._low_hops, self._narrow_windows, self._clipped_until_ms, self._alarmed)
+
+    def restore(self, state: TrackState, heard: list[Heard]) -> None:
+        """Goes on where a track of another process was."""
+        self._running.restore(state.running)
+        self._low_hops, self._narrow_windows, self._clipped_until_ms = state.low_hops, state.narrow_windows, state.clipped_until_ms
+        self._alarmed = state.alarmed
+        self.heard = heard
+        for each in heard:
+            self._tally.add(each.verdict)
 
     @property
     def wants_bandwidth(self) -> bool:
@@ -45,7 +69,7 @@ class Track:
         """The messages of one regular window."""
         verdict = point.verdict(scored.llr)
         heard = Heard(start_ms, end_ms, scored.llr, scored.speech_ms, scored.new_speech_ms, verdict)
-        self._heard.append(heard)
+        self.heard.append(heard)
         self._tally.add(verdict)
         yield from self._warnings(heard, quality)
         yield self.segment(span.index, heard, quality, config, interim=False)
@@ -78,7 +102,7 @@ class Track:
 
     def conclude(self, point: OperatingPoint, duration_ms: int) -> tuple[ChannelResult, list[RangeResult], Final]:
         """The channel's part of `done`."""
-        final = conclude(self._heard, point, duration_ms, self._range_llr)
+        final = conclude(self.heard, point, duration_ms, self._range_llr)
         result = ChannelResult(
             channel=self.channel, label=self.label, verdict=final.verdict, score=_score(final.llr), llr=_llr(final.llr),
             speech_ms=final.speech_ms, segments=self._segments(),

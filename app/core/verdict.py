@@ -87,6 +87,18 @@ class Standing:
     alarm: Literal["raised", "cleared"] | None
 
 
+@dataclass(frozen=True)
+class RunningState:
+    """What a `Running` must know to go on."""
+
+    recent: list[float]
+    speech_ms: int
+    verdict: VerdictName
+    candidate: VerdictName
+    held: int
+    against: int
+
+
 @dataclass
 class Running:
     """The running verdict of one channel: mean LLR of the last `pool_windows` windows with speech.
@@ -110,6 +122,14 @@ class Running:
     @property
     def speech_ms(self) -> int:
         return self._speech_ms
+
+    def state(self) -> RunningState:
+        return RunningState(list(self._recent), self._speech_ms, self._verdict, self._candidate, self._held, self._against)
+
+    def restore(self, state: RunningState) -> None:
+        self._recent.extend(state.recent)
+        self._speech_ms, self._verdict, self._candidate = state.speech_ms, state.verdict, state.candidate
+        self._held, self._against = state.held, state.against
 
     def hear(self, heard: Heard, point: OperatingPoint) -> Standing:
         self._speech_ms += heard.new_speech_ms

@@ -48,6 +48,13 @@ class Layout:
             return self.window
         return max(self.first, self.hop) + self.frames.left + self.frames.right + 2 * self.frames.frame
 
+    @property
+    def reach(self) -> int:
+        """How many samples before the newest one `again` may ask for."""
+        if self.frames is None:
+            return self.window
+        return self.window + max(self.first, self.hop) + self.frames.left + self.frames.right + 2 * self.frames.frame
+
     def memory(self) -> FrameMemory | None:
         """An empty embedding memory for one channel, or None for a whole-window classifier."""
         if self.frames is None:
@@ -74,6 +81,18 @@ class Layout:
         return Span(
             index, start, end, since, first * frame - self.frames.left, stop * frame + self.frames.right, first, stop, -(-start // frame)
         )
+
+    def again(self, span: Span) -> list[Span]:
+        """The regular windows before `span` that wrote the frames it pools: a scorer with an empty memory must hear them first, cut as they were."""
+        spans: list[Span] = []
+        index = span.index - 1 if self.frames is not None else -1
+        while index >= 0:
+            before = self.span(index, self.end_of(index - 1) if index else 0, self.end_of(index), at_end=False)
+            if before.stop_frame <= span.pool_from:
+                break
+            spans.insert(0, before)
+            index -= 1
+        return spans
 
     def _frames_by(self, end: int) -> int:
         """How many frames exist once the samples before `end` have arrived."""

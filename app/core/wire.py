@@ -41,61 +41,77 @@ class Part(BaseModel):
 
 
 class Audio(Part):
-    encoding: Encoding
-    sample_rate: Annotated[StrictInt, Field(ge=MIN_RATE, le=MAX_RATE)]
-    channels: Annotated[StrictInt, Field(ge=1, le=2)] = 1
-    channel_labels: list[Annotated[str, Field(max_length=64)]] | None = None
+    encoding: Encoding = Field(description="Sample format; floats in -1 to 1.")
+    sample_rate: Annotated[StrictInt, Field(ge=MIN_RATE, le=MAX_RATE)] = Field(description="Samples a second.")
+    channels: Annotated[StrictInt, Field(ge=1, le=2)] = Field(default=1, description="Interleaved channels.")
+    channel_labels: list[Annotated[str, Field(max_length=64)]] | None = Field(default=None, description="A name for each channel.")
 
 
 class Config(Part):
-    language: Annotated[str, Field(max_length=35)] | None = None
-    threshold: Annotated[float, Field(gt=0, lt=1, strict=True)] | None = None
-    profile: Profile | None = None
-    hop_seconds: Annotated[float, Field(gt=0, le=60, strict=True)] | None = None
-    interim: StrictBool = True
-    detail: Literal["basic", "full"] = "basic"
-    enrollment_id: Annotated[str, Field(max_length=128)] | None = None
-    on_overflow: Overflow = "block"
-    channel_mode: Literal["separate", "mix"] = "separate"
+    language: Annotated[str, Field(max_length=35)] | None = Field(default=None, description="Language spoken, as a BCP 47 tag; noted, not needed.")
+    threshold: Annotated[float, Field(gt=0, lt=1, strict=True)] | None = Field(
+        default=None, description="Score from which a window is spoof; replaces the profile's thresholds."
+    )
+    profile: Profile | None = Field(default=None, description="Operating point: `fast` decides early, `strict` accuses rarely.")
+    hop_seconds: Annotated[float, Field(gt=0, le=60, strict=True)] | None = Field(
+        default=None, description="New audio between two judgements; by default the model's."
+    )
+    interim: StrictBool = Field(default=True, description="Send segments, not only verdicts.")
+    detail: Literal["basic", "full"] = Field(default="basic", description="`full` adds the sound's quality to each segment.")
+    enrollment_id: Annotated[str, Field(max_length=128)] | None = Field(default=None, description="Enrolled speaker to compare with.")
+    on_overflow: Overflow = Field(default="block", description="What to do when audio comes faster than it can be judged.")
+    channel_mode: Literal["separate", "mix"] = Field(default="separate", description="Judge channels one by one, or their mix.")
 
     UPDATABLE: ClassVar[frozenset[str]] = frozenset({"profile", "threshold", "interim", "detail"})
 
 
 class Resume(Part):
-    session_id: Annotated[str, Field(max_length=64)]
-    resume_token: Annotated[str, Field(max_length=128)]
-    last_seq: Annotated[StrictInt, Field(ge=0)] = 0
+    session_id: Annotated[str, Field(max_length=64)] = Field(description="From `ready`.")
+    resume_token: Annotated[str, Field(max_length=128)] = Field(description="From `ready`.")
+    last_seq: Annotated[StrictInt, Field(ge=0)] = Field(default=0, description="Number of the last message you have; what followed it is sent again.")
 
 
 class Start(Part):
-    protocol: str = PROTOCOL
-    session_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = None
-    token: Annotated[str, Field(max_length=4096)] | None = None
-    audio: Audio | None = None
-    config: Config = Config()
-    metadata: dict[str, Any] = {}
-    resume: Resume | None = None
+    """Opens a session, or takes one up again."""
+
+    protocol: str = Field(default=PROTOCOL, description="Must be `voxproof.v1`.")
+    session_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = Field(
+        default=None, description="Your own name for the session; by default one is made."
+    )
+    token: Annotated[str, Field(max_length=4096)] | None = Field(default=None, description="A browser token, where the address carried none.")
+    audio: Audio | None = Field(default=None, description="Format of the binary messages; may stand in the query instead.")
+    config: Config = Field(default=Config(), description="What to judge by.")
+    metadata: dict[str, Any] = Field(default={}, description="Anything of yours, 4 KiB at most.")
+    resume: Resume | None = Field(default=None, description="Goes on with a broken session.")
 
 
 class AudioData(Part):
-    data: str
-    seq: StrictInt | None = None
+    """Samples, for clients that can only send text."""
+
+    data: str = Field(description="Samples in base64.")
+    seq: StrictInt | None = Field(default=None, description="Your own count; not used.")
 
 
 class Keepalive(Part):
-    pass
+    """Resets the idle timer."""
 
 
 class Finalize(Part):
-    id: Annotated[str, Field(max_length=128)] | Annotated[StrictInt, Field(ge=-(2**53), le=2**53)] | None = None  # it is echoed, and kept
+    """Asks for a verdict on what is there now."""
+
+    id: Annotated[str, Field(max_length=128)] | Annotated[StrictInt, Field(ge=-(2**53), le=2**53)] | None = Field(
+        default=None, description="Comes back in `finalized`."
+    )  # it is kept as well
 
 
 class Update(Part):
-    config: dict[str, Any]
+    """Changes the configuration from the next window on."""
+
+    config: dict[str, Any] = Field(description="Any of `profile`, `threshold`, `interim`, `detail`.")
 
 
 class Stop(Part):
-    pass
+    """Ends the session."""
 
 
 ClientMessage = Start | AudioData | Keepalive | Finalize | Update | Stop

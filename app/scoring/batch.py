@@ -12,9 +12,10 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any, NamedTuple
 
 from app.core.errors import ScoringFailed, ShuttingDown
 from app.core.windows import Scored, Window
@@ -23,6 +24,15 @@ from app.scoring.onnx import Scorer
 log = logging.getLogger(__name__)
 
 BUSY_TIME_CONSTANT_S = 3.0
+
+
+class Batched(NamedTuple):
+    """One batch that was scored, or failed. Times are those of `time.monotonic()`; `calls`: whether it is bulk, when it was asked for, its mark."""
+
+    windows: int
+    began: float
+    ended: float
+    calls: list[tuple[bool, float, Any]]
 
 
 @dataclass(eq=False)
@@ -34,12 +44,18 @@ class _Call:
     since: float
     bulk: bool
     alone: bool
+    mark: Any
 
 
 class Batcher:
     """`async with Batcher(...) as batcher: scored = await batcher.score(windows)`. One per process and event loop."""
 
-    def __init__(self, scorer: Scorer, *, workers: int, max_batch: int, max_queue: int) -> None:
+    def __init__(
+        self, scorer: Scorer, *, workers: int, max_batch: int, max_queue: int,
+        observe: Callable[[Batched], None] | None = None, mark: Callable[[], Any] | None = None,
+    ) -> None:  # fmt: skip
+        """`observe` hears of each batch, on the event loop; `mark` gives what it is told of each caller, taken when that calls."""
+        self._observe, self._mark = observe, mark
         self._scorer, self._max_batch, self._max_queue = scorer, max_batch, max_queue
         self._lanes: tuple[deque[_Call], deque[_Call]] = (deque(), deque())  # live, bulk
         self._waiting = 0
@@ -49,6 +65,7 @@ class Batcher:
         self._closing = False
         self._busy = [0.0] * workers
         self._busy_at = [0.0] * workers
+        self._at_work_since: list[float | None] = [None] * workers
         self.batches = self.windows = 0
 
     async def __aenter__(self) -> Batcher:
@@ -87,7 +104,7 @@ class Batcher:
             await waiter
         if self._closing:
             raise ShuttingDown()
-        call = _Call(windows, self._loop.create_future(), time.monotonic(), bulk, alone)
+        call = _Call(windows, self._loop.create_future(), time.monotonic(), bulk, alone, self._mark and self._mark())
         with self._ready:
             self._waiting += len(windows)
             self._lanes[bulk].append(call)
@@ -120,12 +137,23 @@ class Batcher:
         with self._ready:
             return (time.monotonic() - self._lanes[0][0].since) * 1000 if self._lanes[0] else 0.0
 
+    def waiting(self) -> int:
+        """Windows that wait, or are being scored."""
+        return self._waiting
+
+    def stuck_s(self) -> float:
+        """For how long the slowest worker has been at its batch; a worker that died is at it for ever."""
+        if not all(thread.is_alive() for thread in self._threads):
+            return float("inf")
+        now = time.monotonic()
+        return max((now - since for since in self._at_work_since if since is not None), default=0.0)
+
     # --- worker threads -------------------------------------------------------------------------------------
 
     def _work(self) -> None:
         number = self._threads.index(threading.current_thread())
         while batch := self._next_batch():
-            began = time.monotonic()
+            self._at_work_since[number] = began = time.monotonic()
             windows = [window for call in batch for window in call.windows]
             scored: list[Scored] = []
             error: BaseException | None = None
@@ -137,8 +165,9 @@ class Batcher:
                 log.exception("scoring failed")
                 error = ScoringFailed()
                 error.__cause__ = exc
-            self._note_busy(number, began, time.monotonic(), sum(len(call.windows) for call in batch if not call.bulk) / len(windows))
-            self._loop.call_soon_threadsafe(self._deliver, batch, scored, error)
+            self._at_work_since[number], ended = None, time.monotonic()
+            self._note_busy(number, began, ended, sum(len(call.windows) for call in batch if not call.bulk) / len(windows))
+            self._loop.call_soon_threadsafe(self._deliver, batch, scored, error, began, ended)
 
     def _next_batch(self) -> list[_Call]:
         """Waits for calls; gives as many as fit, live ones first. Empty: the batcher is closing."""
@@ -163,7 +192,7 @@ class Batcher:
         self._busy[number] = self._busy[number] * idle * worked + (1 - worked) * live
         self._busy_at[number] = ended
 
-    def _deliver(self, batch: list[_Call], scored: list[Scored], error: BaseException | None) -> None:
+    def _deliver(self, batch: list[_Call], scored: list[Scored], error: BaseException | None, began: float, ended: float) -> None:
         at = 0
         for call in batch:
             _settle(call, scored[at : at + len(call.windows)], error)
@@ -172,6 +201,8 @@ class Batcher:
             self._waiting -= at
         self.batches, self.windows = self.batches + 1, self.windows + at
         self._make_room()
+        if self._observe is not None:
+            self._observe(Batched(at, began, ended, [(call.bulk, call.since, call.mark) for call in batch]))
 
     def _make_room(self) -> None:
         """Wakes who waits for room; each looks again for itself."""

@@ -16,6 +16,7 @@ import onnxruntime as ort
 
 from app.core.errors import CardMismatch
 from app.core.pcm import Samples
+from app.core.ring import FrameMemory, Overwritten
 from app.core.windows import Scored, Window
 from app.scoring.card import Card, Frames, WholeWindow
 
@@ -92,15 +93,15 @@ class FrameScorer:
 
     def score(self, windows: Sequence[Window]) -> list[Scored]:
         """All or nothing: what was written to the memories is taken back when scoring fails, so that it can be tried again."""
-        before = {window.memory: window.memory.copy() for window in windows if window.memory is not None}
+        written: list[tuple[FrameMemory, Overwritten]] = []
         try:
-            return self._score(windows)
+            return self._score(windows, written)
         except BaseException:
-            for memory, copy in before.items():
-                memory.restore(copy)
+            for memory, before in reversed(written):
+                memory.take_back(before)
             raise
 
-    def _score(self, windows: Sequence[Window]) -> list[Scored]:
+    def _score(self, windows: Sequence[Window], written: list[tuple[FrameMemory, Overwritten]]) -> list[Scored]:
         encoded = self._encode(windows)
         counts: list[tuple[int, int]] = []
         pooled, masks, asked = [], [], []
@@ -110,7 +111,7 @@ class FrameScorer:
             new_speech = 0
             if index in encoded:
                 frames, speech = encoded[index]
-                memory.write(span.first_frame, frames, speech)
+                written.append((memory, memory.write(span.first_frame, frames, speech)))
                 new_speech = int(np.count_nonzero(speech > self._part.speech_threshold))
             frames, speech = memory.read(span.pool_from, max(span.pool_from, span.stop_frame))
             mask = speech > self._part.speech_threshold
@@ -119,7 +120,7 @@ class FrameScorer:
                 asked.append(index)
                 pooled.append(self._padded(frames))
                 masks.append(self._padded(mask.astype(np.float32)))
-        llrs = dict(zip(asked, self._pool(np.stack(pooled), np.stack(masks)).tolist(), strict=True)) if asked else {}
+        llrs = dict(zip(asked, self._pool(_batch(pooled), _batch(masks)).tolist(), strict=True)) if asked else {}
         return [Scored(llrs.get(i), self._ms(speech), self._ms(new)) for i, (speech, new) in enumerate(counts)]
 
     def _ms(self, frames: int) -> int:
@@ -150,6 +151,8 @@ class FrameScorer:
 
     def _padded(self, rows: Floats) -> Floats:
         """Rows up to a full window, so that windows of any length share one batch; the mask keeps the padding out."""
+        if len(rows) == self._window_frames:
+            return rows
         out = np.zeros((self._window_frames, *rows.shape[1:]), np.float32)
         out[: len(rows)] = rows
         return out
@@ -160,6 +163,10 @@ class FrameScorer:
         with _tried_out():
             frames, _ = self._run_encoder(audio, count)
             self._pool(np.stack([self._padded(rows) for rows in frames]), np.ones((len(frames), self._window_frames), np.float32))
+
+
+def _batch(rows: list[Floats]) -> Floats:
+    return rows[0][None] if len(rows) == 1 else np.stack(rows)  # a window of the larger models is a megabyte: not copied without need
 
 
 class WindowScorer:

@@ -12,6 +12,7 @@
 // @ts-check
 
 import { Backlog } from "./backlog.js";
+import { Heard } from "./heard.js";
 import { pauseBefore, worthRetrying } from "./retry.js";
 import { onAxis } from "./time.js";
 import { Timers, realClock } from "./timers.js";
@@ -41,7 +42,7 @@ export class Stream extends EventTarget {
   /** @type {"connecting" | "open" | "waiting" | "over"} */ #state = "connecting";
   /** @type {{session_id: string, resume_token: string} | null} */ #session = null;
   /** @type {any} */ #problem = null; // the last fatal `error`, which explains the close that follows
-  #lastSeq = 0;
+  #heard = new Heard();
   #base = 0; // where the server's session begins on the recording's axis, in samples: 0 unless it had to start anew
   #processed = 0; // same axis: everything before it is scored
   #sent = 0;
@@ -55,7 +56,6 @@ export class Stream extends EventTarget {
   #stopSent = false;
   #held = false;
   #maxFrame = 1 << 20;
-
   /** @type {Timers} */ #timers;
 
   /**
@@ -128,7 +128,7 @@ export class Stream extends EventTarget {
 
   #start() {
     const audio = { encoding: "pcm_s16le", sample_rate: this.rate, channels: 1 };
-    const resume = this.#session && { ...this.#session, last_seq: this.#lastSeq };
+    const resume = this.#session && { ...this.#session, last_seq: this.#heard.lastSeq };
     return { type: "start", protocol: "voxproof.v1", audio, config: this.config, ...(resume ? { resume } : {}) };
   }
 
@@ -165,7 +165,7 @@ export class Stream extends EventTarget {
   /** The server no longer knows the session: a new one takes over what the old one had not scored. */
   #restart() {
     this.#session = null;
-    this.#lastSeq = 0;
+    this.#heard.clear();
     const scored = this.#processed;
     if (this.#ending && this.#ms(this.backlog.end - scored) < MIN_NEW_MS) return this.#over({ reason: "lost", code: "result_lost" });
     this.#base = this.#sent = Math.max(this.backlog.start, scored);
@@ -186,19 +186,20 @@ export class Stream extends EventTarget {
     }
     if (typeof message?.type !== "string") return;
     this.#heardAt = this.clock.now();
-    this.#lastSeq = Math.max(this.#lastSeq, message.seq ?? 0); // a resumed `ready` is number 1 again
+    if (this.#heard.again(message)) return;
     if (message.type === "ready") this.#greet(message);
     else if (message.type === "error" && message.fatal) this.#problem = message;
     else if (message.type === "segment" && !message.interim) this.#scored(message.end_ms);
-    else if (message.type === "ack") this.#scored(message.processed_ms);
+    else if (message.type === "ack") this.#scored(message.processed_ms, true);
     this.#tell("message", onAxis(message, this.#ms(this.#base)));
     if (message.type === "done") this.#over({ reason: "done", code: this.#problem?.code, message: this.#problem?.message });
   }
 
-  /** @param {number} ms of the server's session: what lies before it need never be sent again */
-  #scored(ms) {
-    this.#processed = Math.max(this.#processed, this.#base + this.#samples(ms));
-    this.backlog.forget(Math.min(this.#sent, this.#processed));
+  /** @param {number} ms of the server's session: what lies before it has its verdict @param {boolean} [kept] and need not be sent again, ever */
+  #scored(ms, kept) {
+    const to = this.#base + this.#samples(ms);
+    this.#processed = Math.max(this.#processed, to);
+    if (kept) this.backlog.forget(Math.min(this.#sent, to));
   }
 
   /** @param {any} ready */

@@ -23,6 +23,7 @@ export const en = {
 
   button: { start: "Start listening", stop: "Stop", cancel: "Cancel", file: "Check a file", retry: "Try again" },
   privacy: "Sound goes only to this server, is checked there and is not kept.",
+  docs: "For programs: the API",
   drop: "Drop the audio file to check it",
   meter: "Input level",
   level: (/** @type {number | null} */ dbfs) => (dbfs === null ? "–" : `${dbfs.toFixed(0).replace("-", "−")} dB`),

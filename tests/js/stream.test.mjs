@@ -81,14 +81,35 @@ test("the sample to go on from is floor(ms * rate / 1000)", () => {
   assert.equal(last().audio[0], ramp(14685, 14686)[0]);
 });
 
-test("audio the server has scored is forgotten, what it has not is kept", () => {
+test("audio the server has acknowledged is forgotten, what it has not is kept, even if it has its verdict", () => {
   const { stream, socket } = opened();
   socket.ready();
   for (let at = 0; at < 80000; at += 800) stream.push(ramp(at, at + 800));
   socket.say(ack(9000, 2));
   assert.equal(stream.backlog.start, 72000);
   socket.say({ type: "segment", seq: 3, index: 0, channel: 0, start_ms: 5000, end_ms: 9500 });
+  assert.equal(stream.backlog.start, 72000, "the server that judged it may be killed before another one knows");
+  socket.say(ack(9500, 4));
   assert.equal(stream.backlog.start, 76000);
+});
+
+test("what a killed server had said already is not heard twice from the one that goes on", () => {
+  const { socket, events } = opened();
+  socket.ready();
+  const said = [
+    { type: "segment", index: 0, channel: 0, start_ms: 0, end_ms: 1000 },
+    { type: "verdict", channel: 0, as_of_ms: 1000 },
+    { type: "alert", channel: 0, rule: "spoof_onset", at_ms: 1000, cleared: false },
+    { type: "warning", code: "clipping", channel: 0, range_ms: [0, 1000] },
+  ];
+  said.forEach((message, at) => socket.say({ ...message, seq: at + 2 }));
+  socket.drop();
+  clock.pass(400);
+  last().ready({ resume: { accepted: true, continue_from_ms: 0 } });
+  assert.equal(last().start.resume.last_seq, 5);
+  said.forEach((message, at) => last().say({ ...message, seq: at + 6 }));
+  last().say({ type: "segment", seq: 10, index: 1, channel: 0, start_ms: 0, end_ms: 1500 });
+  assert.deepEqual(named(events, "message").map((m) => m.seq), [1, 2, 3, 4, 5, 1, 10]);
 });
 
 test("an unknown session is begun anew from what was not scored, on the same time axis", () => {
