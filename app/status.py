@@ -29,6 +29,11 @@ STATUS: dict[str, Status] = {
     "format_unknown": Status(400, 1003, "INVALID_ARGUMENT", False),
     "frame_too_big": Status(413, 1009, "RESOURCE_EXHAUSTED", False),
     "bad_config": Status(400, 4400, "INVALID_ARGUMENT", False),
+    "bad_field": Status(422, 4422, "INVALID_ARGUMENT", False),
+    "wrong_content_type": Status(415, 4415, "INVALID_ARGUMENT", False),
+    "forbidden_address": Status(422, 4422, "INVALID_ARGUMENT", False),
+    "too_many_webhooks": Status(409, 4409, "RESOURCE_EXHAUSTED", False),
+    "idempotency_conflict": Status(409, 4409, "ALREADY_EXISTS", False),
     "unsupported_audio": Status(415, 4415, "INVALID_ARGUMENT", False),
     "unusable_audio": Status(422, 4422, "INVALID_ARGUMENT", False),
     "empty_audio": Status(422, 4422, "INVALID_ARGUMENT", False),
@@ -52,14 +57,21 @@ STATUS: dict[str, Status] = {
     "slow_reader": Status(408, 4408, "DEADLINE_EXCEEDED", True),
     "not_found": Status(404, 4404, "NOT_FOUND", False),
     "method_not_allowed": Status(405, 4400, "UNIMPLEMENTED", False),
+    "upgrade_required": Status(426, 4400, "FAILED_PRECONDITION", False),
     "internal": Status(500, 1011, "INTERNAL", True),
+    "limits_unavailable": Status(503, 4503, "UNAVAILABLE", True),
     "server_full": Status(503, 4503, "UNAVAILABLE", True),
     "overrun": Status(503, 4503, "UNAVAILABLE", True),
     "shutting_down": Status(503, 1012, "UNAVAILABLE", True),
     "decoder_failed": Status(500, 1011, "INTERNAL", True),
     "scoring_failed": Status(500, 1011, "INTERNAL", True),
+    "store_unavailable": Status(503, 1011, "UNAVAILABLE", True),
+    "bad_setting": Status(500, 1011, "INTERNAL", False),
     "model_unusable": Status(500, 1011, "INTERNAL", False),
     "model_missing": Status(500, 1011, "INTERNAL", False),
     "model_altered": Status(500, 1011, "INTERNAL", False),
     "card_mismatch": Status(500, 1011, "INTERNAL", False),
 }
+
+# What the older contract of `POST /detect` says instead: it has one status for every trouble with a key, and one for audio it cannot read.
+DETECT_HTTP: dict[str, int] = {"unauthorized": 403, "authorisation_expired": 403, "unsupported_audio": 422}

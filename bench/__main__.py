@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench import audio, cost, live, machine, rest
+from bench import access, audio, cost, live, machine, rest
 from bench.drive import others_running
 from bench.figures import rounded
 from bench.options import Options
@@ -32,6 +32,7 @@ PARTS: dict[str, Callable[[Options], Any]] = {
     "capacity": live.capacity,
     "files": rest.files,
     "memory": rest.memory,
+    "access": access.access,
 }
 AUDIO_SECONDS = 60
 
@@ -108,6 +109,7 @@ def tables(report: dict[str, Any]) -> list[Table]:
         "startup": rest.startup_table,
         "memory": rest.memory_table,
         "cost": cost.cost_table,
+        "access": access.access_table,
     }
     made = [make(parts[name]) for name, make in makers.items() if parts.get(name)]
     targets = targets_table(report)
@@ -120,7 +122,7 @@ def options_from(asked: argparse.Namespace, folder: Path) -> Options:
         options = replace(
             options, quick=True, seconds=3.0, streams=(2,), ramp_per_second=20.0, hold_seconds=3.0, starts=1, file_seconds=(10,),
             file_kinds=("wav", "webm"), files_budget_s=0.5, memory_streams=10, memory_seconds=2.0, sessions=(4, 12), session_seconds=1.5,
-            cost_seconds=3.0,
+            cost_seconds=3.0, access_blocks=2,
         )  # fmt: skip
     given = {"seconds": asked.seconds, "streams": asked.streams, "hold_seconds": asked.hold, "ramp_per_second": asked.ramp, "starts": asked.starts}
     options = replace(options, **{name: value for name, value in given.items() if value is not None})

@@ -27,6 +27,7 @@ class Options:
     session_seconds: float = 2.5
     cost_seconds: float = 20.0
     cost_batches: tuple[int, ...] = (1, 16)
+    access_blocks: int = 50
     quick: bool = False
     say: Callable[[str], None] = print
 

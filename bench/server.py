@@ -82,7 +82,7 @@ class Server:
         self._folder.cleanup()
 
     def _environment(self) -> dict[str, str]:
-        return {**environment(), "VOXPROOF_HOST": "127.0.0.1", "VOXPROOF_PORT": str(self.port), **self.settings}
+        return {**environment(), "VOXPROOF_HOST": "127.0.0.1", "VOXPROOF_PORT": str(self.port), "VOXPROOF_DRAIN_SECONDS": "0", **self.settings}
 
     def _wait_ready(self, began: float) -> None:
         while True:

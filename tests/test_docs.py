@@ -13,18 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.routing import Mount, Route, WebSocketRoute
 
 from app.core.errors import OwnError, every_error
 from app.core.messages import Message
 from app.core.wire import CLIENT_TYPES, STOP_ALIASES, Config
-from app.settings import Settings
+from app.settings import OLDER_NAMES, Settings
 from app.status import STATUS
-from app.web.routes import routes
+from app.web.openapi import security
+from app.web.routes import CHANNELS, ENDPOINTS
+from app.web.table import Endpoint
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-CARDS = [ROOT / "models" / name / "card.json" for name in ("light", "accurate", "classic")]
+CARDS = [ROOT / "models" / name / "card.json" for name in ("standard", "light", "accurate", "classic")]
 
 
 def errors_table() -> str:
@@ -40,8 +41,27 @@ def settings_table() -> str:
     rows = ["| variable | default | what |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = "" if field.default is None else f"`{field.default}`"
-        rows.append(f"| `VOXPROOF_{name.upper()}` | {default} | {field.description} |")
+        older = f" or `{OLDER_NAMES[name]}`" if name in OLDER_NAMES else ""
+        rows.append(f"| `VOXPROOF_{name.upper()}`{older} | {default} | {field.description} |")
     return "\n".join(rows)
+
+
+def addresses_table() -> str:
+    rows = ["| address | what | key |", "|---|---|---|"]
+    for channel in CHANNELS:
+        assert channel.about
+        rows.append(f"| `WS {channel.path}` | {channel.about.summary} | `{channel.scope}` |")
+    for row in ENDPOINTS:
+        assert row.about
+        wanted = next((scope for scopes in security_of(row)[:1] for scope in scopes.get("bearer", [])), "")
+        key = f"`{wanted}`" if wanted else "any" if row.scope == "any" else ""
+        rows.append(f"| `{row.method} {row.path}` | {row.about.summary} | {key} |")
+    return "\n".join(rows)
+
+
+def security_of(row: Endpoint) -> list[dict[str, list[str]]]:
+    found: list[dict[str, list[str]]] = (row.about.extra if row.about else {}).get("security", security(row))
+    return found
 
 
 def figures_table() -> str:
@@ -66,7 +86,14 @@ def _share(name: str, found: dict[str, Any]) -> str:
     return f"{found[name]:.3f} ({low:.3f} to {high:.3f})"
 
 
-TABLES = {"errors": errors_table, "settings": settings_table, "figures": figures_table}
+TABLES = {"addresses": addresses_table, "errors": errors_table, "settings": settings_table, "figures": figures_table}
+
+
+EXAMPLES = {"stream": "python"}  # files of templates/examples, which the page /docs shows as well; their test runs them
+
+
+def example(name: str) -> str:
+    return (ROOT / "templates" / "examples" / f"{name}.py").read_text("utf-8").strip()
 
 
 def _block(name: str, text: str) -> str:
@@ -85,16 +112,10 @@ def test_every_error_has_a_row_and_every_row_an_error() -> None:
     assert not issubclass(OwnError, tuple(error for error in every_error() if error.code == "bad_request"))
 
 
-def test_every_route_stands_in_the_readme() -> None:
+def test_examples_are_those_of_the_documentation() -> None:
     text = README.read_text("utf-8")
-    for route in routes():
-        if isinstance(route, WebSocketRoute):
-            assert f"`WS {route.path}`" in text, route.path
-        elif isinstance(route, Route):
-            for method in (route.methods or set()) - {"HEAD"}:
-                assert f"`{method} {route.path}" in text, f"{method} {route.path}"
-        else:
-            assert isinstance(route, Mount) and f"`GET {route.path}/" in text
+    for name, language in EXAMPLES.items():
+        assert f"<!-- example: {name} -->\n```{language}\n{example(name)}\n```\n" in text, "run: python -m tests.test_docs"
 
 
 def test_protocol_words_stand_in_the_readme() -> None:
@@ -126,6 +147,8 @@ def main() -> None:
     text = README.read_text("utf-8")
     for name, table in TABLES.items():
         text = re.sub(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", lambda m, t=table: m[1] + t() + "\n" + m[2], text, flags=re.S)
+    for name, language in EXAMPLES.items():
+        text = re.sub(rf"(<!-- example: {name} -->\n```{language}\n).*?(\n```\n)", lambda m, e=example(name): m[1] + e + m[2], text, flags=re.S)
     README.write_text(text, "utf-8")
 
 

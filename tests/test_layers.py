@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 APP = ROOT / "app"
 
 BELOW = {"core"}  # what every room but `core` and `client` may import, besides ABOVE_CORE
-ABOVE_CORE = {"settings", "status", "assets"}
+ABOVE_CORE = {"settings", "status", "assets", "logs", "traces"}
 ADAPTERS = {"scoring", "store"}
 # room -> the rooms it may import; its own and ABOVE_CORE (see `allowed`) come on top.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -24,6 +24,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": BELOW,
     "status": BELOW,
     "assets": set(),
+    "logs": set(),
+    "traces": BELOW,
     "scoring": BELOW,
     "store": BELOW,
     "service": BELOW | ADAPTERS,
@@ -43,6 +45,8 @@ VENDORS: dict[str, set[str]] = {
     "uvicorn": {"web", "main", "cli"},
     "jinja2": {"web", "main", "lab"},
     "python_multipart": {"web"},
+    "markupsafe": {"web", "lab"},
+    "pygments": {"web"},  # where the documentation is first asked for
     "grpc": {"rpc", "main"},
     "typer": {"cli", "lab/cli"},
     "click": {"cli", "lab/cli"},
@@ -52,12 +56,15 @@ VENDORS: dict[str, set[str]] = {
     "pydantic_settings": {"settings"},
     "httpx2": {"client", "service"},  # `service`: webhooks
     "httpx": set(),  # unmaintained: httpx2
-    **{vendor: {"store"} for vendor in ("sqlalchemy", "alembic", "obstore", "redis")},
+    **{vendor: {"store"} for vendor in ("sqlalchemy", "alembic", "aiosqlite", "asyncpg", "obstore", "redis", "limits")},
     "celery": {"service"},
+    "prometheus_client": {"service"},
+    "structlog": {"logs"},
+    "opentelemetry": {"traces"},
     **{vendor: {"lab"} for vendor in ("torch", "torchaudio", "librosa", "numba", "scipy", "sklearn", "onnx", "onnxscript", "tqdm")},
 }
 CORE_MUST_NOT_IMPORT = {"time", "asyncio", "os", "random", "socket", "threading", "datetime", "secrets"}
-SLOW_OR_OPTIONAL = ("librosa", "numba", "torch", "celery", "grpc", "sqlalchemy", "av", "scipy")
+SLOW_OR_OPTIONAL = ("limits", "librosa", "numba", "torch", "celery", "grpc", "sqlalchemy", "av", "scipy", "alembic", "asyncpg", "obstore", "redis")
 
 MAX_LINES = 300
 EXCUSE = "over 300 lines because"

@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 import typer
@@ -56,6 +56,7 @@ class Manner:
     chunk_ms: int = 100
     retries: int = 5
     as_json: bool = False
+    key: str | None = field(default=None, repr=False)
 
 
 def run(name: str, raw: wire.Audio | None, manner: Manner) -> Ending:
@@ -70,7 +71,10 @@ def run(name: str, raw: wire.Audio | None, manner: Manner) -> Ending:
 async def _converse(source: Source, manner: Manner) -> Ending:
     audio, config, ending = source.audio, manner.config, Ending()
     lines = show.Live(1 if config.channel_mode == "mix" else audio.channels)
-    async with LiveClient(manner.url, audio, config, retries=manner.retries, chunk_ms=manner.chunk_ms, on_notice=_tell) as live:
+    headers = {"Authorization": f"Bearer {manner.key}"} if manner.key else None
+    async with LiveClient(
+        manner.url, audio, config, headers=headers, retries=manner.retries, chunk_ms=manner.chunk_ms, on_notice=_tell
+    ) as live:
         feeding = asyncio.create_task(_feed(source, live, manner, ending))
         try:
             with _interrupt(live, feeding):

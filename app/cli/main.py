@@ -9,6 +9,8 @@ import typer
 
 from app import __version__
 from app.cli.check import check
+from app.cli.db import db
+from app.cli.keys import keys
 from app.cli.options import fail
 from app.cli.serve import serve
 from app.cli.stream import stream
@@ -25,6 +27,8 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(check)
 app.command()(stream)
+app.add_typer(db)
+app.add_typer(keys)
 
 
 def _print_version(asked: bool) -> None:

@@ -20,6 +20,9 @@ FOUND, UNREADABLE, BROKEN = 1, 2, 3
 def stream(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="Audio file of any usual kind, or - for raw PCM on standard input.")],
     url: Annotated[str, typer.Option(help="Where the server listens.")] = "ws://127.0.0.1:8000/v1/stream",
+    key: Annotated[
+        str | None, typer.Option(envvar="VOXPROOF_API_KEY", help="API key or token; best given by the environment, which other users cannot read.")
+    ] = None,
     real_time: Annotated[bool, typer.Option("--real-time", help="Send at the speed of speech, as a microphone would.")] = False,
     chunk_ms: Annotated[int, typer.Option(min=1, max=1000, help="Milliseconds of audio in one message.")] = 100,
     json: Annotated[bool, typer.Option("--json", help="Print every message of the server as one JSON line.")] = False,
@@ -45,7 +48,7 @@ def stream(
     wanted = read_fail_on(fail_on)
     config = read_config(profile=profile, threshold=threshold, channel_mode=channel_mode, hop_seconds=hop_seconds)
     form = wire.Audio(encoding=encoding, sample_rate=sample_rate, channels=channels)
-    manner = live.Manner(_address(url), config, real_time, chunk_ms, retries, json)
+    manner = live.Manner(_address(url), config, real_time, chunk_ms, retries, json, key)
     ending = live.run(file, form if raw or file == "-" else None, manner)
     if ending.verdict in wanted:
         raise typer.Exit(FOUND)

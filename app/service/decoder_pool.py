@@ -18,16 +18,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from app.core.errors import (
-    AudioTooLong,
-    DecoderFailed,
-    DecodeTooSlow,
-    EmptyAudio,
-    ShuttingDown,
-    UnsupportedAudio,
-    UnusableAudio,
-    VoxproofError,
-)
+from app.core.errors import AudioTooLong, DecoderFailed, DecodeTooSlow, EmptyAudio, ShuttingDown, UnsupportedAudio, UnusableAudio, VoxproofError
 from app.service.decode import DecodeLimits, FileEncoding
 from app.service.decoder_worker import ACCEPTED, BLOCK, END, ERROR, HEAD, HEADER, REQUEST, STARTED
 
@@ -50,7 +41,7 @@ class DecoderPool:
         self._slots = asyncio.Semaphore(workers)
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
-        self._closed = False
+        self._closed = self._failing = False
 
     @asynccontextmanager
     async def decode(self, data: bytes, limits: DecodeLimits) -> AsyncGenerator[DecodedAudio, None]:
@@ -71,6 +62,13 @@ class DecoderPool:
         """Starts all workers now, so that the first uploads need not wait. Raises `DecoderFailed`."""
         missing = self._workers - len([worker for worker in self._all if worker.alive])
         self._idle += await asyncio.gather(*(self._start() for _ in range(missing)))
+
+    async def check(self) -> None:
+        """Raises `DecoderFailed` while no decoder can be started, `ShuttingDown` once the pool is closed. Tries only when the last start failed."""
+        if self._closed:
+            raise ShuttingDown()
+        if self._failing:
+            self._idle.append(await self._start())
 
     async def close(self) -> None:
         """Ends all workers, busy ones too (their callers get `ShuttingDown`), and returns when they are gone."""
@@ -117,6 +115,7 @@ class DecoderPool:
             await self._drop(worker)
             if self._closed:
                 raise ShuttingDown() from None
+            self._failing = True
             log.error("a decoder process could not be started: %r", error)
             raise DecoderFailed("The decoder could not be started.") from None
         except BaseException:
@@ -125,6 +124,7 @@ class DecoderPool:
         if self._closed:
             await self._drop(worker)
             raise ShuttingDown()
+        self._failing = False
         return worker
 
     async def _give_back(self, worker: _Worker) -> None:
@@ -153,6 +153,11 @@ class DecodedAudio:
         self.worker = worker
         self._limits = limits
         self._left_seconds = limits.timeout_seconds
+
+    @property
+    def spent_seconds(self) -> float:
+        """Time spent waiting for the decoder so far."""
+        return self._limits.timeout_seconds - self._left_seconds
 
     async def blocks(self) -> AsyncIterator[bytes]:
         """Interleaved PCM in blocks of about half a second. Raises as `AudioFile.blocks` does, and `UnusableAudio` when the

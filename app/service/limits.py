@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Protocol
 
-from app.core.errors import ServerFull
+from app.core.errors import ServerFull, ShuttingDown
 
 PULSE_S = 0.1
 PULSE_FADE = 0.8  # of the lateness one beat ago; about half a second of memory
@@ -31,6 +31,10 @@ class Pulse:
 
     late_ms: float = 0.0
 
+    def __init__(self, observe: Callable[[float], None] = lambda late_ms: None) -> None:
+        """`observe` hears each beat's lateness."""
+        self._observe = observe
+
     async def __aenter__(self) -> Pulse:
         self._task = asyncio.create_task(self._beat(), name="pulse")
         return self
@@ -45,6 +49,7 @@ class Pulse:
             await asyncio.sleep(PULSE_S)
             late_ms = (time.monotonic() - began - PULSE_S) * 1000
             self.late_ms = max(late_ms, self.late_ms * PULSE_FADE)
+            self._observe(late_ms)
 
 
 class Gate:
@@ -54,14 +59,29 @@ class Gate:
         """`reason` says in words why nobody else should come in now, or None."""
         self._what, self._most, self._retry_after_ms, self._other_reason = what, most, retry_after_ms, reason
         self.open = 0
+        self.is_shut = False
+        self._changed = asyncio.Event()
+
+    def shut(self) -> None:
+        """Nobody else comes in: the server ends."""
+        self.is_shut = True
+
+    async def emptied(self) -> None:
+        """Returns when nobody is inside."""
+        while self.open:
+            self._changed.clear()
+            await self._changed.wait()
 
     @contextmanager
-    def enter(self, *, instead: bool = False) -> Iterator[None]:
+    def enter(self, *, instead: bool = False, back: bool = False) -> Iterator[None]:
         """A place inside, for as long as the block runs. Raises ServerFull, which says when to try again.
 
-        `instead`: whoever comes in makes somebody leave, so it is not one more.
+        `instead`: whoever comes in makes somebody leave, or has been inside before. `back`: it was inside on another server, so only the
+        number counts against it.
         """
-        reason = None if instead else self._reason()
+        if self.is_shut:
+            raise ShuttingDown(retry_after_ms=self._retry_after_ms)
+        reason = None if instead else self._too_many() if back else self._too_many() or self._other_reason()
         if reason is not None:
             raise ServerFull(f"The server is full: {reason}. Try again later.", retry_after_ms=self._retry_after_ms)
         self.open += 1
@@ -69,11 +89,10 @@ class Gate:
             yield
         finally:
             self.open -= 1
+            self._changed.set()
 
-    def _reason(self) -> str | None:
-        if self.open >= self._most:
-            return f"{self._most} {self._what} are open, which is its limit"
-        return self._other_reason()
+    def _too_many(self) -> str | None:
+        return f"{self._most} {self._what} are open, which is its limit" if self.open >= self._most else None
 
 
 def strained(load: Load, pulse: Pulse, *, max_busy: float, max_lag_ms: float) -> str | None:

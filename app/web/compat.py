@@ -16,8 +16,10 @@ from starlette.websockets import WebSocket
 
 from app.core.b64 import decode_base64
 from app.core.errors import BadJson, BadMessage, EmptyAudio, IdleTimeout, Internal, VoxproofError
+from app.service.access import Principal
 from app.service.services import OLDER_CONFIG, Services, TwoClass
 from app.status import STATUS
+from app.web.admission import admitted, while_authorised
 from app.web.errors import headers_of, log
 from app.web.stream import Socket, chosen_subprotocol, refuse_foreign, serve
 from app.web.upload import read_audio
@@ -28,7 +30,7 @@ async def analyze(request: Request) -> Response:
     services: Services = request.app.state.services
     with services.uploads.enter():
         data = await read_audio(request, services.settings.max_upload_bytes, services.settings.max_upload_seconds)
-        return JSONResponse((await _judged(services, data)).content())
+        return JSONResponse((await _judged(services, data, request.state.principal)).content())
 
 
 def refusal(request: Request, exc: VoxproofError) -> Response:
@@ -44,25 +46,36 @@ async def ws(websocket: WebSocket) -> None:
         return
     await websocket.accept(subprotocol=chosen_subprotocol(websocket))
     socket = Socket(websocket, settings.max_message_bytes)
-    first = True
     try:
         with services.older_sockets.enter():
-            while True:
-                async with asyncio.timeout(settings.older_idle_timeout_seconds):
-                    message = await socket.receive()
-                if message is None:
-                    return
-                if first and isinstance(message, str) and len(message) <= settings.max_frame_bytes and _is_start(message):
-                    break
-                first = False
-                await socket.send(json.dumps(await _answer(services, message)))
+            principal, start = await admitted(websocket, socket, "stream")
+            if start is None:
+                async with while_authorised(socket, services, principal):
+                    start = await _converse(socket, services, principal)
+        if start is None:
+            return
     except ConnectionError:
         return
     except (TimeoutError, VoxproofError) as exc:
         problem = exc if isinstance(exc, VoxproofError) else IdleTimeout()
+        services.metrics.error("live", problem.code)
         await _say_goodbye(socket, problem)
         return
-    await serve(websocket, services, message)
+    await serve(websocket, services, start, principal)
+
+
+async def _converse(socket: Socket, services: Services, principal: Principal) -> str | None:
+    """One answer a message, until the peer leaves; or the first text, when it is a `start`."""
+    settings, first = services.settings, True
+    while True:
+        async with asyncio.timeout(settings.older_idle_timeout_seconds):
+            message = await socket.receive()
+        if message is None:
+            return None
+        if first and isinstance(message, str) and len(message) <= settings.max_frame_bytes and _is_start(message):
+            return message
+        first = False
+        await socket.send(json.dumps(await _answer(services, message, principal)))
 
 
 async def _say_goodbye(socket: Socket, problem: VoxproofError) -> None:
@@ -73,22 +86,25 @@ async def _say_goodbye(socket: Socket, problem: VoxproofError) -> None:
     await socket.close(STATUS[problem.code].close)
 
 
-async def _answer(services: Services, message: str | bytes) -> dict[str, Any]:
+async def _answer(services: Services, message: str | bytes, principal: Principal) -> dict[str, Any]:
     """The contract's answer to one message; a mistake is an answer too, and the socket stays open."""
     try:
         if isinstance(message, bytes):
             raise BadMessage("Send a JSON text message with the field audio_data.")
+        (await services.quotas.request(principal, "requests")).check()
         with services.uploads.enter():
-            return (await _judged(services, await asyncio.to_thread(_audio_of, message))).content()
+            return (await _judged(services, await asyncio.to_thread(_audio_of, message), principal)).content()
     except VoxproofError as exc:
-        return {"error": _sentence(exc)}
+        problem = exc
     except Exception:
         log.exception("a message on /ws failed")
-        return {"error": _sentence(Internal())}
+        problem = Internal()
+    services.metrics.error("live", problem.code)
+    return {"error": _sentence(problem)}
 
 
-async def _judged(services: Services, data: bytes) -> TwoClass:
-    return TwoClass.of(await services.check(data, OLDER_CONFIG))
+async def _judged(services: Services, data: bytes, principal: Principal) -> TwoClass:
+    return TwoClass.of(await services.check(data, OLDER_CONFIG, principal=principal))
 
 
 def _audio_of(text: str) -> bytes:

@@ -9,6 +9,7 @@ import logging
 import secrets
 from http import HTTPStatus
 
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -18,6 +19,8 @@ from app.status import STATUS
 
 log = logging.getLogger(__name__)
 
+PROBLEM = "application/problem+json"
+
 
 def request_id(request: Request) -> str:
     """One id a request, made on first use: it goes into answers and logs."""
@@ -26,23 +29,43 @@ def request_id(request: Request) -> str:
     return str(request.state.request_id)
 
 
+class Problem(BaseModel):
+    """RFC 9457 problem details, with the code of the errors table."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: str = Field(description="Where this code is explained: a reference relative to this server.", json_schema_extra={"format": "uri-reference"})
+    title: str = Field(description="The HTTP status in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What is wrong with this very request, in one sentence for people.")
+    code: str = Field(description="The code, for programs.")
+    retryable: bool = Field(description="Trying again, unchanged, may help.")
+    request_id: str = Field(description="Names this request in our logs.")
+    field: str | None = Field(default=None, description="The field or parameter at fault, dotted; absent where none is.")
+    retry_after_ms: int | None = Field(default=None, description="Wait this long before you try again; absent where waiting does not help.")
+
+
+def mounted_at(request: Request) -> str:
+    """The path this application is mounted at; under `/static`, `root_path` is longer."""
+    return str(request.scope.get("app_root_path", request.scope.get("root_path", "")))
+
+
 def problem(request: Request, exc: VoxproofError) -> Response:
     """RFC 9457 problem details."""
+    request.state.error_code = exc.code  # for `observe`
     status = STATUS[exc.code]
-    content = {
-        "type": f"urn:voxproof:error:{exc.code}",
-        "title": HTTPStatus(status.http).phrase,
-        "status": status.http,
-        "detail": exc.message,
-        "code": exc.code,
-        "retryable": status.retryable,
-        "request_id": request_id(request),
-    }
-    if exc.field is not None:
-        content["field"] = exc.field
-    if exc.retry_after_ms is not None:
-        content["retry_after_ms"] = exc.retry_after_ms
-    return JSONResponse(content, status.http, headers_of(exc), media_type="application/problem+json")
+    content = Problem(
+        type=f"{mounted_at(request)}/docs#error-{exc.code}",
+        title=HTTPStatus(status.http).phrase,
+        status=status.http,
+        detail=exc.message,
+        code=exc.code,
+        retryable=status.retryable,
+        request_id=request_id(request),
+        field=exc.field,
+        retry_after_ms=exc.retry_after_ms,
+    )
+    return JSONResponse(content.model_dump(exclude_none=True), status.http, headers_of(exc), media_type=PROBLEM)
 
 
 def headers_of(exc: VoxproofError) -> dict[str, str]:
@@ -50,6 +73,8 @@ def headers_of(exc: VoxproofError) -> dict[str, str]:
     headers = {}
     if exc.retry_after_ms is not None:
         headers["Retry-After"] = str(-(-exc.retry_after_ms // 1000))
+    if STATUS[exc.code].http == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
     if STATUS[exc.code].http == HTTPStatus.REQUEST_TIMEOUT:
         headers["Connection"] = "close"  # the rest of the body may never come
     return headers
@@ -63,17 +88,14 @@ async def on_voxproof_error(request: Request, exc: Exception) -> Response:
 
 
 async def on_http_exception(request: Request, exc: Exception) -> Response:
-    """Starlette's own refusals (no route, wrong method) in our shape."""
+    """Starlette's own refusals (no route, static files) in our shape. A path of the table that lacks the method is answered by `resource`."""
     assert isinstance(exc, HTTPException)
-    known: dict[int, VoxproofError] = {404: NotFound(), 405: MethodNotAllowed()}
-    if exc.status_code in known:
-        answer = problem(request, known[exc.status_code])
-        answer.headers.update(exc.headers or {})
-        return answer
-    return JSONResponse(
-        {"type": "about:blank", "title": HTTPStatus(exc.status_code).phrase, "status": exc.status_code, "detail": exc.detail},
-        exc.status_code, exc.headers, media_type="application/problem+json",
-    )  # fmt: skip
+    known: dict[int, VoxproofError] = {401: NotFound(), 404: NotFound(), 405: MethodNotAllowed()}  # 401: a static file we may not read
+    answer = problem(request, known.get(exc.status_code) or (PeerError() if exc.status_code < 500 else Internal()))
+    if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = "GET, HEAD"  # static files, the only ones that come here
+    answer.headers.update(exc.headers or {})
+    return answer
 
 
 async def on_bug(request: Request, exc: Exception) -> Response:

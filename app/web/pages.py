@@ -30,7 +30,7 @@ ABOUT = {
 }
 
 # Older Safari does not count ws: and wss: of the same host as 'self', so they are named; a Host that is none is not repeated.
-_HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
+HOST = re.compile(r"[A-Za-z0-9.\-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob:; worker-src 'self'; connect-src {connect}; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -57,9 +57,13 @@ async def home(request: Request) -> Response:
     services: Services = request.app.state.services
     template = request.app.state.templates.get_template("index.html")
     host = request.headers.get("host", "")
-    connect = f"'self' ws://{host} wss://{host}" if _HOST.fullmatch(host) else "'self'"
-    headers = {**_HEADERS, "Vary": "Accept", "Content-Security-Policy": _POLICY.format(connect=connect)}
-    return HTMLResponse(template.render(facts=facts(services)), headers=headers)
+    connect = f"'self' ws://{host} wss://{host}" if HOST.fullmatch(host) else "'self'"
+    return HTMLResponse(template.render(facts=facts(services)), headers={**headers(connect), "Vary": "Accept"})
+
+
+def headers(connect: str) -> dict[str, str]:
+    """What every page of ours says of itself; `connect` is where it may."""
+    return {**_HEADERS, "Content-Security-Policy": _POLICY.format(connect=connect)}
 
 
 def facts(services: Services) -> dict[str, Any]:

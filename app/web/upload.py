@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import Message, Receive
 
 from app.core import wire
 from app.core.b64 import decode_base64
-from app.core.errors import BadJson, BadMessage, EmptyAudio, UploadTooLarge, UploadTooSlow
+from app.core.errors import BadMessage, EmptyAudio, UploadTooLarge, UploadTooSlow
 from app.service.services import Services, answer
+from app.web.body import limited, parsed
+from app.web.contract import AudioJson
 from app.web.errors import request_id
 
 FORM_OVERHEAD_BYTES = 64 << 10  # boundaries, headers and small fields around the file
@@ -28,8 +29,9 @@ async def detect(request: Request) -> Response:
     config = wire.config_from_query(request.query_params)
     with services.uploads.enter():
         data = await read_audio(request, services.settings.max_upload_bytes, services.settings.max_upload_seconds)
-        result = await services.check(data, config)
+        result = await services.check(data, config, principal=request.state.principal)
     content = await asyncio.to_thread(answer, result, data)  # it hashes the file
+    await services.records.finished(request.state.principal.owner, result.done.session_id, "file", content)
     return JSONResponse({**content, "request_id": request_id(request)})
 
 
@@ -39,12 +41,12 @@ async def read_audio(request: Request, max_bytes: int, max_seconds: float) -> by
     try:
         async with asyncio.timeout(max_seconds):
             if kind == "multipart/form-data":
-                data = await _from_form(_limited(request, max_bytes + FORM_OVERHEAD_BYTES, max_bytes), max_bytes)
+                data = await _from_form(limited(request, max_bytes + FORM_OVERHEAD_BYTES, max_bytes), max_bytes)
             elif kind == "application/json":
-                body = await _limited(request, max_bytes * 4 // 3 + FORM_OVERHEAD_BYTES, max_bytes).body()
+                body = await limited(request, max_bytes * 4 // 3 + FORM_OVERHEAD_BYTES, max_bytes).body()
                 data = await asyncio.to_thread(_from_json, body)  # half a second for 50 MB, which live streams would wait for
             else:
-                data = await _limited(request, max_bytes, max_bytes).body()
+                data = await limited(request, max_bytes, max_bytes).body()
     except TimeoutError:
         raise UploadTooSlow(f"The upload took longer than {max_seconds:g} s.") from None
     except ClientDisconnect:
@@ -56,28 +58,19 @@ async def read_audio(request: Request, max_bytes: int, max_seconds: float) -> by
     return data
 
 
-def _limited(request: Request, most: int, told: int) -> Request:
-    """The same request, whose body cannot be longer than `most` bytes: it is refused by its header, or while it is read."""
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > most:
-        raise _too_large(told)
-    receive: Receive = request.receive
-    seen = 0
-
-    async def counted() -> Message:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > most:
-            raise _too_large(told)
-        return message
-
-    return Request(request.scope, counted)
-
-
 async def _from_form(request: Request, max_bytes: int) -> bytes:
-    parser = MultiPartParser(request.headers, request.stream(), max_files=1, max_fields=MAX_FIELDS)
-    parser.spool_max_size = max_bytes + 1  # never onto a disk: nothing is stored
+    async with read_form(request, max_bytes, max_files=1) as form:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            raise BadMessage("The form needs the audio in a file field named 'file'.", field="file")
+        return await file.read()
+
+
+@asynccontextmanager
+async def read_form(request: Request, max_bytes: int, *, max_files: int) -> AsyncIterator[FormData]:
+    """A multipart form in memory: nothing is stored, and names of files are only names. Raises BadMessage."""
+    parser = MultiPartParser(request.headers, request.stream(), max_files=max_files, max_fields=MAX_FIELDS)
+    parser.spool_max_size = max_bytes + 1  # never onto a disk
     try:
         form = await parser.parse()
     except MultiPartException as exc:
@@ -85,22 +78,13 @@ async def _from_form(request: Request, max_bytes: int) -> bytes:
     except UnicodeError:  # it declares one of Python's odd charsets: `undefined`, `punycode`
         raise BadMessage("The form cannot be read: its text is not in the charset it declares.") from None
     try:
-        file = form.get("file")
-        if not isinstance(file, UploadFile):
-            raise BadMessage("The form needs the audio in a file field named 'file'.", field="file")
-        return await file.read()
+        yield form
     finally:
         await form.close()
 
 
 def _from_json(body: bytes) -> bytes:
-    try:
-        content: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        raise BadJson("The body is not valid JSON.") from None
-    if not isinstance(content, dict) or not isinstance(content.get("audio_base64"), str):
-        raise BadMessage("The body needs a string field 'audio_base64'.", field="audio_base64")
-    return decode_base64(content["audio_base64"], field="audio_base64")
+    return decode_base64(parsed(body, AudioJson).audio_base64, field="audio_base64")
 
 
 def _too_large(max_bytes: int) -> UploadTooLarge:

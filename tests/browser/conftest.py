@@ -56,7 +56,8 @@ class Server:
     def start(self) -> Server:
         env = {name: value for name, value in os.environ.items() if not name.startswith("VOXPROOF_")}
         # A test machine may be slow or shared: only a limit that a test sets refuses anybody.
-        settings = {"host": "127.0.0.1", "port": self.port, "max_busy": 1, "max_lag_ms": 60_000, "log_level": "warning", **self.settings}
+        calm = {"max_busy": 1, "max_lag_ms": 60_000, "drain_seconds": 0.5, "log_level": "warning"}
+        settings = {"host": "127.0.0.1", "port": self.port, **calm, **self.settings}
         env |= {f"VOXPROOF_{name.upper()}": str(value) for name, value in settings.items()}
         self.process = subprocess.Popen(
             [sys.executable, "-c", "from app.cli.main import main; main()", "serve"], cwd=ROOT, env=env, stdout=subprocess.DEVNULL, text=True

@@ -17,8 +17,18 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from app.scoring.load import Detector, load
+from app.service.access import SCOPES
+from tests.integration.doors import locked  # noqa: F401 - a fixture
 from tests.integration.material import assert_same, encoded, outcome_here, outcome_of_answer, outcome_of_rows, wav_of
+from tests.integration.pair import either, pair  # noqa: F401 - fixtures
 from tests.integration.server import Server
+from tests.integration.servers_of_others import (  # noqa: F401 - fixtures
+    nginx_in_front,
+    postgres_server,
+    postgres_url,
+    redis_server,
+    redis_url,
+)  # fmt: skip
 from tests.integration.talk import Row, started
 from tests.toy import make_model, voice
 
@@ -26,6 +36,7 @@ Unharmed = Callable[[Server], AbstractAsyncContextManager[None]]
 
 KEEPALIVE_S = 0.3  # `hasty` closes after a second of silence
 RUNNING: list[Server] = []
+WIDE = ("key_requests_per_minute", "address_requests_per_minute", "detect_requests_per_minute", "detect_requests_per_hour")
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +51,11 @@ def detector(toy: Path) -> Detector:
 
 
 def _running(factory: pytest.TempPathFactory, model: Path, **settings: Any) -> Iterator[Server]:
-    with Server(factory.mktemp("server"), model, **settings) as running:
+    yield from _watched(Server(factory.mktemp("server"), model, **settings))
+
+
+def _watched(server: Server) -> Iterator[Server]:
+    with server as running:
         RUNNING.append(running)
         yield running
         RUNNING.remove(running)
@@ -67,6 +82,16 @@ def hasty(tmp_path_factory: pytest.TempPathFactory, toy: Path) -> Iterator[Serve
 def narrow(tmp_path_factory: pytest.TempPathFactory, toy: Path) -> Iterator[Server]:
     """Two streams, one upload, one socket on /ws."""
     yield from _running(tmp_path_factory, toy, max_streams=2, max_uploads=1, max_older_sockets=1, retry_after_ms=2500)
+
+
+@pytest.fixture(scope="session")
+def documented(tmp_path_factory: pytest.TempPathFactory, toy: Path) -> Iterator[tuple[Server, str]]:
+    """What the documentation describes, with a key that may do everything. Its limits are so wide that only their headers show."""
+    own = {"max_uploads": 64, "max_webhooks": 10_000, "webhook_allowed_networks": '["127.0.0.0/8"]', "webhook_allow_http": True}
+    server = Server(tmp_path_factory.mktemp("documented"), toy, **own, **dict.fromkeys(WIDE, 10_000_000))
+    key = server.make_key(*SCOPES)
+    for running in _watched(server):
+        yield running, key
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""The text of seed 003, the older contract, and the code blocks in it: what those who wrote clients against it have in hand."""
+"""The texts of the seeds, the older contracts, and the code blocks in them: what those who wrote clients against them have in hand."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import pytest
 from tests.integration.server import ROOT
 
 
-def seed_text() -> str:
+def seed_text(number: str = "003") -> str:
     """Skips where the seeds do not lie beside the checkout."""
-    found = sorted((ROOT.parent / "shared" / "seeds").glob("003*.txt"))
+    found = sorted((ROOT.parent / "shared" / "seeds").glob(f"{number}*.txt"))
     if not found:
         pytest.skip("the seeds are not beside this checkout")
     return found[0].read_text("utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", seed_text(), re.DOTALL | re.MULTILINE)
+def blocks(language: str, number: str = "003") -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", seed_text(number), re.DOTALL | re.MULTILINE)
 
 
-def block_with(language: str, phrase: str) -> str:
+def block_with(language: str, phrase: str, number: str = "003") -> str:
     """The one code block that holds `phrase`, as it stands."""
-    (found,) = [block for block in blocks(language) if phrase in block]
+    (found,) = [block for block in blocks(language, number) if phrase in block]
     return found
 
 

@@ -136,12 +136,12 @@ FORMS: dict[str, tuple[bytes, dict[str, str], str]] = {
     ),
     "bad JSON": (b"{", JSON, "bad_json"),
     "deep JSON": (b"[" * 100_000, JSON, "bad_json"),
-    "JSON of bytes": (b"\xff\x00\xfe", JSON, "bad_json"),
+    "JSON of bytes": (b"\xff\x00\xfe", JSON, "bad_utf8"),
     "JSON list": (b"[]", JSON, "bad_message"),
-    "JSON without audio": (b'{"audio":"x"}', JSON, "bad_message"),
-    "JSON number": (b'{"audio_base64":5}', {"content-type": "application/json; charset=utf-8"}, "bad_message"),
+    "JSON without audio": (b'{"audio":"x"}', JSON, "bad_field"),
+    "JSON number": (b'{"audio_base64":5}', {"content-type": "application/json; charset=utf-8"}, "bad_field"),
     "JSON rubbish": (b'{"audio_base64":"%%%"}', JSON, "bad_base64"),
-    "JSON surrogate": (b'{"audio_base64":"\\ud800"}', JSON, "bad_base64"),
+    "JSON surrogate": (b'{"audio_base64":"\\ud800"}', JSON, "bad_json"),
     "JSON empty": (b'{"audio_base64":""}', JSON, "empty_audio"),
 }
 
@@ -180,9 +180,9 @@ async def test_a_bad_query(server: Server, query: str, field: str) -> None:
 
 
 async def test_an_unknown_query_field_is_told(server: Server) -> None:
-    content = httpx2.post(server.http + "/v1/detect?profil=strict", content=GOOD, timeout=30).json()
-    (warning,) = [warning for warning in content["warnings"] if warning["code"] == "unknown_field"]
-    assert "profil" in warning["message"]
+    answer = httpx2.post(server.http + "/v1/detect?profil=strict", content=GOOD, timeout=30)
+    problem_of(answer, "bad_field")
+    assert answer.json()["field"] == "profil" and "profile" in answer.json()["detail"]
 
 
 async def endless(piece: bytes, total: int, pause_s: float = 0.0) -> AsyncIterator[bytes]:
@@ -234,7 +234,7 @@ async def test_an_upload_that_breaks_off(server: Server, unharmed: Unharmed) -> 
     async with unharmed(server):
         for _ in range(20):
             _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-            writer.write(b"POST /v1/detect HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + GOOD[:5000])
+            writer.write(b"POST /v1/detect HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n\r\n" + GOOD[:5000])
             await writer.drain()
             writer.transport.abort()
 
@@ -247,8 +247,9 @@ async def test_too_many_seconds(hasty: Server) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
-    [("GET", "/nowhere", 404, "not_found"), ("GET", "/v1/detect", 405, "method_not_allowed"), ("DELETE", "/analyze", 405, "method_not_allowed"),
-     ("GET", "/v1/stream", 404, "not_found"), ("GET", "/static/%00", 404, "not_found"), ("GET", "/static/..%2fapp%2fmain.py", 404, "not_found"),
+    [("GET", "/nowhere", 404, "not_found"), ("POST", "/v1/detect/", 404, "not_found"), ("GET", "/v1/detect", 405, "method_not_allowed"), ("DELETE", "/v1/tokens", 405, "method_not_allowed"),
+     ("GET", "/v1/stream", 426, "upgrade_required"), ("GET", "/static/%00", 404, "not_found"),
+     ("GET", "/static/..%2fapp%2fmain.py", 404, "not_found"),
      ("POST", "/static/js/main.js", 405, "method_not_allowed")],
 )  # fmt: skip
 def test_addresses_and_methods(server: Server, method: str, path: str, status: int, code: str) -> None:
@@ -256,7 +257,7 @@ def test_addresses_and_methods(server: Server, method: str, path: str, status: i
     assert answer.status_code == status
     problem_of(answer, code)
     if path == "/v1/detect":
-        assert answer.headers["allow"] == "POST"
+        assert answer.headers["allow"] == "OPTIONS, POST"
 
 
 def problem_of(answer: httpx2.Response, code: str) -> Row:
@@ -264,7 +265,7 @@ def problem_of(answer: httpx2.Response, code: str) -> Row:
     assert answer.status_code == STATUS[code].http, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     content: Row = json.loads(answer.text)
-    assert content["type"] == f"urn:voxproof:error:{code}" and content["code"] == code
+    assert content["type"] == f"/docs#error-{code}" and content["code"] == code
     assert content["status"] == STATUS[code].http and content["retryable"] is STATUS[code].retryable
     assert content["detail"] and content["title"] and content["request_id"]
     return content

@@ -277,3 +277,21 @@ def test_any_interleaving_answers_everybody(calls: list[tuple[int, bool, str, in
         assert all(len(each) <= max(max_batch, 7) for each in scorer.batches)
 
     asyncio.run(scene())
+
+
+async def test_an_observer_hears_of_each_batch() -> None:
+    scorer, heard, marks = Scorer(), list[batch.Batched](), iter("abc")
+    scorer.go.clear()
+    async with Batcher(scorer, workers=1, max_batch=8, max_queue=100, observe=heard.append, mark=lambda: next(marks)) as one:
+        first = ask(one, 0)
+        await scorer.entered()
+        others = [ask(one, 1, 2), ask(one, 3, bulk=True)]
+        await asyncio.sleep(0)
+        assert one.waiting() == 4 and 0 < one.stuck_s() < PATIENCE_S
+        scorer.go.set()
+        await asyncio.gather(first, *others)
+        assert one.waiting() == 0 and one.stuck_s() == 0
+    callers = [(done.windows, [(bulk, mark) for bulk, _, mark in done.calls]) for done in heard]
+    assert callers == [(1, [(False, "a")]), (3, [(False, "b"), (True, "c")])]
+    assert all(since <= done.began <= done.ended for done in heard for _, since, _ in done.calls)
+    assert one.stuck_s() == float("inf")  # its threads are gone

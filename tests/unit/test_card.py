@@ -53,7 +53,7 @@ def test_a_card_is_read_as_it_stands(folder: Path, whole: Path) -> None:
 
 def test_the_bundled_cards_are_good() -> None:
     kinds = {path.parent.name: read_card(path.parent).kind for path in asset_dir("models").glob("*/card.json")}
-    assert kinds == {"light": "frames", "accurate": "frames", "classic": "window"}
+    assert kinds == {"standard": "frames", "light": "frames", "accurate": "frames", "classic": "window"}
 
 
 BROKEN_FRAMES: list[tuple[str, Any]] = [

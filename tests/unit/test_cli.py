@@ -86,7 +86,7 @@ def test_flags_come_before_the_environment_and_the_file(monkeypatch: pytest.Monk
     monkeypatch.setenv("VOXPROOF_PORT", "8001")
     (tmp_path / ".env").write_text("VOXPROOF_PORT=8002\nVOXPROOF_HOST=::1\n")
     settings = read_settings(host=None, port=8003, model=None)
-    assert (settings.host, settings.port, settings.model) == ("::1", 8003, "light")
+    assert (settings.host, settings.port, settings.model) == ("::1", 8003, "standard")
     assert read_settings(port=None).port == 8001
 
 

@@ -82,7 +82,7 @@ def test_a_line_a_file_in_their_order() -> None:
 
 def test_it_says_what_the_server_says(folder: Path) -> None:
     settings = Settings(model=str(folder / "toy"), _env_file=None)
-    with TestClient(create_app(settings)) as client:
+    with TestClient(create_app(settings), base_url="http://127.0.0.1", client=("127.0.0.1", 50_000)) as client:
         for query in ({}, {"profile": "strict", "channel_mode": "mix", "hop_seconds": "0.3", "threshold": "0.8"}):
             flags = [word for name, value in query.items() for word in (f"--{name.replace('_', '-')}", value)]
             for ours in lines(*FILES, *flags):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,11 @@ import pytest
 import uvicorn
 from typer.testing import CliRunner, Result
 
+from app import logs
 from app.cli import server
 from app.cli.main import app
+from app.core.errors import StoreUnavailable
+from app.store.db import Database
 from app.web.patience import PatientProtocol
 from tests.toy import make_model
 
@@ -53,7 +58,8 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[uvicorn.Conf
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(uvicorn.Server, "run", run)
     monkeypatch.setattr(server, "_bind", lambda host, port: Listener(host))
-    monkeypatch.setattr(server, "_log", lambda level: None)
+    monkeypatch.setattr(server.gc, "freeze", lambda: None)  # this process has others' garbage
+    monkeypatch.setattr(server, "_log", lambda settings: logs.Lines("text"))
     return configs
 
 
@@ -77,16 +83,46 @@ def test_settings_reach_uvicorn(model: Path, served: list[uvicorn.Config], monke
     monkeypatch.setenv("VOXPROOF_MAX_MESSAGE_BYTES", "4096")
     monkeypatch.setenv("VOXPROOF_LOG_LEVEL", "debug")
     serve(model)
-    assert served[0].ws_max_size == 4096 and served[0].access_log
+    assert served[0].ws_max_size == 4096
+    assert served[0].access_log is False  # uvicorn's would show queries; `web.observe` writes ours
 
 
 @pytest.mark.parametrize(
-    ("host", "warned"), [("127.0.0.1", False), ("127.3.2.1", False), ("::1", False), ("0.0.0.0", True), ("::", True), ("10.1.2.3", True)]
+    ("host", "open_to"), [("127.0.0.1", ""), ("127.3.2.1", ""), ("::1", ""), ("0.0.0.0", "0.0.0.0"), ("::", "::"), ("10.1.2.3", "10.1.2.3")]
 )
-def test_other_machines_are_warned_of(model: Path, served: list[uvicorn.Config], host: str, warned: bool) -> None:
-    done = serve(model, "--host", host)
-    assert ("no authentication" in done.stderr) is warned
+async def test_it_says_who_is_let_in(model: Path, served: list[uvicorn.Config], host: str, open_to: str, tmp_path: Path) -> None:
+    done = await asyncio.to_thread(serve, model, "--host", host)
     assert done.stdout.endswith(f"http://[{host}]:8765\n" if ":" in host else f"http://{host}:8765\n")
+    services = Services(lambda: False, tmp_path)
+    (line,) = await server.standing(services, [Listener(host)])  # type: ignore[arg-type, list-item]
+    assert line.startswith("Keys: none") and ("others can reach" in line) is bool(open_to) and open_to in line
+    services = Services(lambda: True, tmp_path)
+    assert await server.standing(services, [Listener(host)]) == ["Keys: required."]  # type: ignore[arg-type, list-item]
+
+
+async def test_it_says_where_data_is_once_there_is_some(tmp_path: Path) -> None:
+    (tmp_path / "voxproof.db").touch()
+    assert (await server.standing(Services(lambda: True, tmp_path), []))[-1] == f"Data: {tmp_path / 'voxproof.db'}"  # type: ignore[arg-type]
+
+
+async def test_a_database_that_is_away_is_told(tmp_path: Path) -> None:
+    def away() -> bool:
+        raise StoreUnavailable()
+
+    (line,) = await server.standing(Services(away, tmp_path), [])  # type: ignore[arg-type]
+    assert "cannot be reached" in line
+
+
+class Services:
+    """What `standing` asks."""
+
+    def __init__(self, keys: Callable[[], bool], folder: Path) -> None:
+        self._keys = keys
+        self.database = Database(None, folder)
+        self.access = self
+
+    async def required(self) -> bool:
+        return self._keys()
 
 
 @pytest.mark.parametrize("problem", ["missing", "altered", "card"])

@@ -177,6 +177,14 @@ async def test_a_pool_closed_while_a_worker_starts_leaves_none(pool: DecoderPool
     assert not pool._all
 
 
+async def test_a_check_costs_nothing_while_all_is_well(pool: DecoderPool) -> None:
+    await pool.check()
+    assert not pool._all
+    await pool.close()
+    with pytest.raises(ShuttingDown):
+        await pool.check()
+
+
 async def test_waiting_callers_are_told_when_the_pool_closes(pool: DecoderPool) -> None:
     async with pool.decode(LONG, LIMITS):
         waiting = asyncio.create_task(decode(pool, LONG))
@@ -194,7 +202,11 @@ async def test_a_worker_that_cannot_start_is_our_failure(pool: DecoderPool, prog
             await decode(pool, wav(tone(0.1)))
         with pytest.raises(DecoderFailed):
             await pool.warm()
+        with pytest.raises(DecoderFailed):
+            await pool.check()
     assert not pool._all
+    await pool.check()  # it tries by itself: a server that is not ready is sent nothing that would
+    assert len(pids(pool)) == 1
     assert await decode(pool, wav(tone(0.1))) == tone(0.1).tobytes()
 
 

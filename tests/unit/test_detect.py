@@ -176,5 +176,12 @@ def test_two_classes_follow_the_sign(level: float, word: str) -> None:
     result = checked(Audio(s16(speechlike(4, level=level))))
     two = TwoClass.of(result)
     assert two.classification == word and two.raw_score == result.done.llr and (two.raw_score > 0) == (word == "deepfake")
-    assert two.confidence == max(result.done.score or 0, 1 - (result.done.score or 0)) >= 0.5
+    score = result.done.score or 0
+    assert two.confidence == pytest.approx(max(score, 1 - score)) and two.confidence >= 0.5
     assert list(two.content()) == ["classification", "confidence", "raw_score"]
+
+
+def test_confidence_has_no_more_digits_than_the_score() -> None:
+    result = checked(Audio(s16(speechlike(4, level=0.02))))
+    result.done.score = 0.280569  # 1 - 0.280569 is 0.7194309999999999
+    assert TwoClass.of(result).confidence == 0.719431

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.errors import ServerFull
+from app.core.errors import ServerFull, ShuttingDown
 from app.service import limits
 from app.service.limits import Gate, Pulse, strained
 
@@ -94,3 +94,28 @@ async def test_the_pulse_ends_with_its_block_even_when_that_fails() -> None:
         async with Pulse():
             raise KeyError
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "pulse"]
+
+
+async def test_the_pulse_tells_each_beat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "PULSE_S", 0)
+    told: list[float] = []
+    async with Pulse(told.append):
+        for _ in range(5):
+            await asyncio.sleep(0)
+    assert len(told) >= 3 and all(late_ms >= 0 for late_ms in told)
+
+
+async def test_a_shut_gate_lets_nobody_in_and_tells_when_it_is_empty() -> None:
+    gate = Gate("uploads", 9, 1500)
+    with gate.enter():
+        gate.shut()
+        with pytest.raises(ShuttingDown) as refusal, gate.enter():
+            raise AssertionError
+        with pytest.raises(ShuttingDown), gate.enter(instead=True):
+            raise AssertionError
+        assert refusal.value.retry_after_ms == 1500 and gate.open == 1
+        waiting = asyncio.create_task(gate.emptied())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+    await waiting
+    await gate.emptied()
