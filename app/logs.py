@@ -121,7 +121,12 @@ _PATTERNS = (
     (re.compile(r"\?[^\s\"'<>?]*=[^\s\"'<>]*"), f"?{GONE}"),  # a query
     (re.compile(r"(?i)(cookie[\"']?\s*[:=]\s*)[^\r\n]+"), rf"\1{GONE}"),
     (re.compile(r"\btoken\.[\w.-]{8,}"), GONE),  # the subprotocol
-    (re.compile(rf"(?i)((?:{_WORDS})[\w-]*[\"']?\s*[:=]\s*[\"']?)(?!\[redacted\])(?!(?:bearer|basic) \[redacted\])[^\s\"'&;}})\]]+"), rf"\1{GONE}"),
+    (
+        re.compile(
+            rf"(?i)((?:{_WORDS})[\w-]{{,64}}[\"']?\s*[:=]\s*[\"']?)(?!\[redacted\])(?!(?:bearer|basic) \[redacted\])[^\s\"'&;}})\]]+"
+        ),
+        rf"\1{GONE}",
+    ),
     (re.compile(r"\bvp[a-z]*_[\w.~+/=-]{6,}"), GONE),  # ours
 )
 # Every pattern needs one of these, and most texts have none: one look instead of eight.

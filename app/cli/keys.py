@@ -33,7 +33,7 @@ NamedArgument = Annotated[str, typer.Argument(metavar="ID", help="Id or prefix o
 
 keys = typer.Typer(
     name="keys",
-    help="Make, list, end and replace API keys, in the database of VOXPROOF_DATABASE_URL or VOXPROOF_DATA_DIR.",
+    help="Make, list, end and replace API keys. They are in the database of VOXPROOF_DATABASE_URL or VOXPROOF_DATA_DIR.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -104,7 +104,7 @@ def rotate(
     keep: Annotated[str, typer.Option("--keep", metavar="TIME", help="How long the old key stays good: 24h, 30m, 0 …")] = "24h",
     as_json: JsonOption = False,
 ) -> None:
-    """Make a new key with the owner, name, scopes and lifetime of another, which ends a while later."""
+    """Replace a key without downtime. The new one has its owner, name, scopes and lifetime; the old one ends a while later."""
     keep_s = seconds_of(keep, "--keep", least=0)
     new, old = with_ring(lambda ring: ring.rotate(named, keep_s))
     _show_new(new, as_json, replaces=old)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal, NoReturn, TypeVar, get_args
+from urllib.parse import urlsplit
 
 from app.core.errors import AuthorisationExpired, ForeignOrigin, LocalOnly, PeerError, ScopeMissing, StoreUnavailable, Unauthorized
 from app.service.addresses import block_of, host_name, is_loopback
@@ -77,10 +78,11 @@ class Access:
         self, keys: KeyRing, cache: Cache, *, host: str = "127.0.0.1", origins: Iterable[str] = (), max_failures: int = 30, cache_s: float = 5.0,
         clock: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
-        """`host` is what the server was told to listen on, `origins` are of pages it trusts beside its own; `cache_s` is how long a verified key
-        is believed without asking again.
+        """`host` is what the server was told to listen on, `origins` are of pages it trusts beside its own (so their names are no stranger's);
+        `cache_s` is how long a verified key is believed without asking again.
         """
-        self._keys, self._host, self._origins = keys, host.lower(), frozenset(origins)
+        self._keys, self._origins = keys, frozenset(origins)
+        self._names = {host.lower(), *(urlsplit(origin).hostname or "" for origin in self._origins)} - {""}
         self._failures, self._cache_s, self._clock, self._monotonic = Failures(cache, max_failures, clock), cache_s, clock, monotonic
         self._tokens = Tokens(keys.environment_signer, clock)
         self._known: dict[str, tuple[float, Key]] = {}  # by the hash of the secret, and by id for tokens
@@ -160,14 +162,14 @@ class Access:
         if not is_loopback(caller.address) or caller.forwarded:
             raise LocalOnly()
         if not self._is_own(caller.host):
-            raise LocalOnly("No keys are configured, so the server must be asked by a name of this machine: localhost or 127.0.0.1.")
+            raise LocalOnly("No keys are configured, so ask by a name of this machine (localhost, 127.0.0.1) or of an allowed origin.")
         if caller.foreign and not self._origins & {caller.origin, "*"}:
             raise ForeignOrigin()
         return Principal(address=caller.address)
 
     def _is_own(self, host: str) -> bool:
         name = host_name(host)
-        return name == "localhost" or name.endswith(".localhost") or is_loopback(name) or (name != "" and name == self._host)
+        return name == "localhost" or name.endswith(".localhost") or is_loopback(name) or name in self._names
 
     # --- keys
 

@@ -32,7 +32,7 @@ def checks_for(
 
     async def decoding() -> str:
         await decoders.check()
-        return "decoders start"
+        return "can be started"
 
     async def stored() -> str:
         await database.check()

@@ -34,6 +34,7 @@ class Database:
         self._pool, self._timeout_s, self._migrate = pool, timeout_s, migrate
         self._engine: AsyncEngine | None = None
         self._opening = asyncio.Lock()
+        self._writing = asyncio.Semaphore(1 if self.place.file is not None else pool)
         self._down = False
 
     def exists(self) -> bool:
@@ -73,6 +74,12 @@ class Database:
 
         async with AsyncExitStack() as stack:
             try:
+                if not read:  # SQLite has one writer: others wait for it here, not with a connection that those who read could have
+                    try:
+                        async with asyncio.timeout(self._timeout_s):
+                            await stack.enter_async_context(self._writing)
+                    except TimeoutError:
+                        raise StoreUnavailable("The database is busy.") from None
                 connection = await stack.enter_async_context(engine.connect())
                 await connection.execution_options(voxproof_read=read)
                 await stack.enter_async_context(connection.begin())

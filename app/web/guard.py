@@ -26,6 +26,7 @@ def guarded(endpoint: Endpoint) -> Handler:
         headers: Mapping[str, str] = {}
         try:
             caller = caller_of(request)
+            request.state.address = caller.address  # for the log, also of who is refused
             try:
                 principal = await services.access.admit(caller, endpoint.scope)
             except PeerError:

@@ -16,10 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import logs
 from app.service.services import Services
-from app.traces import Span
+from app.traces import Span, Traces
 
 OTHER = "other"
-CONFIDENTIAL = "/v1/reports/"  # that somebody of that scope was here stands in the case itself, and nowhere else
+CONFIDENTIAL = "/v1/reports/"  # that somebody of that scope was here stands in the case itself, and nowhere else, so nothing is traced
 PROBES = {"/livez", "/readyz", "/startupz", "/metrics", "/health"}
 GIVEN_UP = 499  # the client left before there was an answer; nginx's number for it
 REQUEST_ID = "X-Request-ID"
@@ -44,7 +44,8 @@ class Observed:
         logs.bind(request_id=state["request_id"])
         serve = _Request if scope["type"] == "http" else _Socket
         watched = serve(services, scope)
-        with services.traces.span(watched.method, headers, serves=True) as span:
+        traces = Traces() if scope["path"].startswith(CONFIDENTIAL) else services.traces
+        with traces.span(watched.method, headers, serves=True) as span:
             try:
                 await self._app(scope, watched.receiving(receive), watched.sending(send))
             except Exception:
@@ -109,7 +110,7 @@ class _Watched:
         client = self._scope.get("client")
         whole = {
             "method": self.method, "route": self.route, **facts, "duration_ms": round((time.monotonic() - self._began) * 1000, 1),
-            "code": state.get("error_code"), "address": getattr(principal, "address", None) or (client[0] if client else None),
+            "code": state.get("error_code"), "address": state.get("address") or (client[0] if client else None),
             "owner": getattr(principal, "owner", None) or None, "key_id": getattr(principal, "key_id", None),
         }  # fmt: skip
         log.log(level, text, extra={name: value for name, value in whole.items() if value is not None})
@@ -123,8 +124,6 @@ class _Request(_Watched):
     def over(self, span: Span | None) -> None:
         self.status = self.status or GIVEN_UP
         if self.confidential:
-            if span is not None:
-                span.say("confidential", {})
             return
         self._count(time.monotonic() - self._began)
         if span is not None:

@@ -14,7 +14,17 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from app.core.errors import BadField, BadMessage, EmptyAudio, IdempotencyConflict, NotFound, UnsupportedAudio, UploadTooLarge, UploadTooSlow
+from app.core.errors import (
+    BadField,
+    BadMessage,
+    EmptyAudio,
+    IdempotencyConflict,
+    NotFound,
+    ServerFull,
+    UnsupportedAudio,
+    UploadTooLarge,
+    UploadTooSlow,
+)
 from app.service.access import Principal
 from app.service.reports import Filing, Reports, Sound
 from app.service.services import Services
@@ -49,9 +59,13 @@ async def file(request: Request) -> Response:
     settings = _services(request).settings
     key = validated({name: request.headers[name] for name in ("Idempotency-Key",) if name in request.headers}, ReportHeaders).idempotency_key
     if check_content_type(request, "application/json", "multipart/form-data") == "application/json":
-        report, sound = parsed(await read_body(request, settings.max_report_bytes), ReportBody), None
-    else:
-        report, sound = await _from_form(request, settings)
+        return await _filed(request, key, parsed(await read_body(request, settings.max_report_bytes), ReportBody), None)
+    with _reports(request).recordings.enter():
+        return await _filed(request, key, *await _from_form(request, settings))
+
+
+async def _filed(request: Request, key: str | None, report: ReportBody, sound: Sound | None) -> Response:
+    settings = _services(request).settings
     metadata = report.metadata or {}
     if not report.reason.strip() or len(report.reason) > settings.max_report_reason_chars:
         raise BadField(f"reason: give one, of {settings.max_report_reason_chars} characters at most.", field="reason")
@@ -173,7 +187,7 @@ FILE = About(
     "version. No audio is kept unless you send it, as a file `audio` of a form with the same fields. The same report again gives the same case "
     "(200 instead of 201). A session that is not known here, or is somebody else's, is no reason to refuse a report.",
     tag="reports", headers=ReportHeaders, body={"application/json": ReportBody, "multipart/form-data": ReportForm}, answer=ReportAnswer, status=201,
-    answers={200: ReportAnswer}, errors=(IdempotencyConflict, UnsupportedAudio, EmptyAudio), sample=_SAMPLE, shown=_FILED,
+    answers={200: ReportAnswer}, errors=(IdempotencyConflict, UnsupportedAudio, EmptyAudio, ServerFull), sample=_SAMPLE, shown=_FILED,
 )  # fmt: skip
 LIST = About("List reports", "Pages of cases, newest first, of the owner of the key.", tag="reports", query=ReportPage, answer=CaseList)
 READ = About(

@@ -120,6 +120,7 @@ def chosen_subprotocol(websocket: WebSocket) -> str | None:
 async def refuse_foreign(websocket: WebSocket, allowed: list[str]) -> bool:
     """Answers HTTP 403 before the upgrade when a page of another origin opens the socket; programs send no Origin."""
     caller = caller_of(websocket)
+    websocket.state.address = caller.address  # for the log, also of who is refused
     if not caller.foreign or caller.origin in allowed or "*" in allowed:
         return False
     await websocket.send_denial_response(PlainTextResponse(ForeignOrigin.default_message, STATUS[ForeignOrigin.code].http))

@@ -16,6 +16,8 @@ async def listen(url: str, frames) -> dict:
                 print(message["as_of_ms"], message["verdict"], message["score"], message["state"])
             if message["type"] in ("error", "warning"):
                 print(message["code"], message["message"], file=sys.stderr)
+                if message.get("fatal"):         # then the socket closes: a wrong key, a full server ...
+                    sys.exit(1)
             if message["type"] == "done":
                 await speaking
                 return message

@@ -247,8 +247,9 @@ async def test_too_many_seconds(hasty: Server) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
-    [("GET", "/nowhere", 404, "not_found"), ("POST", "/v1/detect/", 404, "not_found"), ("GET", "/v1/detect", 405, "method_not_allowed"), ("DELETE", "/v1/tokens", 405, "method_not_allowed"),
+    [("GET", "/nowhere", 404, "not_found"), ("GET", "/v1/detect", 405, "method_not_allowed"), ("DELETE", "/v1/tokens", 405, "method_not_allowed"),
      ("GET", "/v1/stream", 426, "upgrade_required"), ("GET", "/static/%00", 404, "not_found"),
+     ("POST", "/v1/detect/", 404, "not_found"),
      ("GET", "/static/..%2fapp%2fmain.py", 404, "not_found"),
      ("POST", "/static/js/main.js", 405, "method_not_allowed")],
 )  # fmt: skip

@@ -235,5 +235,5 @@ def test_serve_from_start_to_stop(folder: Path) -> None:
     finally:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
-    assert process.returncode == 0 and not out and "Traceback" not in err
+    assert process.returncode == 0 and out.startswith("Keys: none") and out.count("\n") == 1 and "Traceback" not in err
     assert client.wait(30) == 3

@@ -185,3 +185,5 @@ async def test_a_page_behind_a_trusted_proxy_is_ours_by_its_outer_address(toy: P
                     assert welcome, origin
             except InvalidStatus as found:
                 assert found.response.status_code == 403 and not welcome, origin
+        refusals = [line for line in running.lines if '"status": 403' in line]
+        assert all('"address": "203.0.113.1"' in line for line in refusals), refusals

@@ -260,6 +260,7 @@ def test_a_thousand_wrong_keys_lock_nobody_else_out(proxied: Locked, toy: Path, 
             for each in (proxied.server, other):
                 assert ask(each, good.secret, headers=client_at("198.51.100.1")).status_code == 201
         assert code_of(proxied.ask(make_secret(), headers=client_at("198.51.100.2"))) == "unauthorized", "the neighbour is not meant"
+        eventually(True, lambda: any('"unauthorized"' in line and '"address": "198.51.100.2"' in line for line in proxied.server.lines))
         assert not other.traces()
 
 

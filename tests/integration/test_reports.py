@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,34 @@ def test_somebody_elses_session_looks_like_none(pair: Pair) -> None:
         case = pair.ask("GET", f"{SAR}/{answer.json()['case_id']}", "rival").json()
         assert case["evidence"]["session"] == "unknown" and case["evidence"]["record"] is None
     assert judged["sha256"] not in json.dumps(pair.ask("GET", f"{SAR}/{foreign.json()['case_id']}", "rival").json())
+
+
+async def test_recordings_of_reports_are_taken_so_many_at_once(toy: Path, tmp_path: Path) -> None:
+    """Each may be 50 MB; and the gauge of uploads does not tell of them."""
+    with Server(tmp_path, toy, max_uploads=1, metrics_public=True) as server:
+        key = await asyncio.to_thread(server.make_key, "reports")
+        async with httpx2.AsyncClient(timeout=30, base_url=server.http, headers={"Authorization": f"Bearer {key}"}) as http:
+            begun, sent = asyncio.Event(), asyncio.Event()
+
+            async def slowly() -> AsyncIterator[bytes]:
+                yield form[:200]
+                begun.set()
+                await sent.wait()
+                yield form[200:]
+
+            fields = {"session_id": "s", "decision": "review", "reason": "slow"}
+            whole = http.build_request("POST", SAR, data=fields, files={"audio": ("a.wav", LATER)})
+            form = await whole.aread()
+            slow = asyncio.create_task(http.post(SAR, content=slowly(), headers={"Content-Type": whole.headers["content-type"]}))
+            await begun.wait()
+            async with asyncio.timeout(10):
+                while (answer := await http.post(SAR, data=fields, files={"audio": ("a.wav", LATER)})).status_code != 503:
+                    pass
+            assert answer.json()["code"] == "server_full" and "retry-after" in answer.headers
+            assert "voxproof_uploads_open 0.0" in (await http.get("/metrics")).text
+            assert (await http.post(SAR, json=fields)).status_code == 201
+            sent.set()
+            assert (await slow).status_code == 201
 
 
 def test_a_recording_comes_back_as_it_was(pair: Pair) -> None:

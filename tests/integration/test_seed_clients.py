@@ -9,7 +9,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -55,6 +55,14 @@ async (hertz) => {
   sendAudioForAnalysis(new Blob(pieces, {type: "audio/wav"}));
 }
 """
+
+
+@pytest.fixture(scope="module")
+def server(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Without keys, which those clients do not know; it answers to the name they use because a page of that name is allowed."""
+    with Server(tmp_path_factory.mktemp("seed"), toy, allowed_origins=f'["{SITE}"]') as running:
+        yield running
+        assert not running.traces()
 
 
 @pytest.mark.parametrize(("kind", "classification"), [("bonafide", "real"), ("spoof", "deepfake")])

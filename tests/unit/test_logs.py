@@ -10,6 +10,7 @@ import random
 import secrets
 import string
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -154,6 +155,13 @@ def test_no_secret_gets_out_of_a_line(data: st.DataObject) -> None:
         except RuntimeError:
             logger.exception("failed")
     assert f"«{secret}»" not in written.getvalue() and logs.GONE in written.getvalue()
+
+
+def test_a_long_text_costs_no_more_than_its_length() -> None:
+    began = time.process_time()
+    for text in ("token" * 40_000, "token " * 30_000, "://a@" * 30_000, "?a" * 50_000, "vp_" * 40_000):
+        logs.redacted(text)
+    assert time.process_time() - began < 5, "two minutes where it is quadratic"
 
 
 def test_random_words_go_even_where_nothing_announces_them(monkeypatch: pytest.MonkeyPatch) -> None:

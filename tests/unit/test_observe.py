@@ -30,7 +30,8 @@ TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
 async def hello(request: Request) -> Response:
-    request.state.principal = SimpleNamespace(owner="acme", key_id="k1", address="192.0.2.7")
+    request.state.principal = SimpleNamespace(owner="acme", key_id="k1")
+    request.state.address = "192.0.2.7"
     return PlainTextResponse(request.state.request_id)
 
 
@@ -70,7 +71,8 @@ def services(spans: InMemorySpanExporter) -> Iterator[Any]:
 @pytest.fixture
 def client(services: Any) -> TestClient:
     routes = [
-        Route("/things/{name}", hello), Route("/fails", fails), Route("/refused", refused), Route("/livez", hello), WebSocketRoute("/talk", talk),
+        Route("/things/{name}", hello), Route("/fails", fails), Route("/refused", refused), Route("/livez", hello), Route("/v1/reports/sar", hello),
+        WebSocketRoute("/talk", talk),
         Mount("/static", PlainTextResponse("file")),
     ]  # fmt: skip
     app = Starlette(routes=routes, middleware=[Middleware(Observed)])
@@ -159,6 +161,13 @@ def test_spans_follow_the_caller(client: TestClient, spans: InMemorySpanExporter
 def test_a_caller_that_is_not_sampled_is_not_traced(client: TestClient, spans: InMemorySpanExporter) -> None:
     client.get("/things/a", headers={"traceparent": f"00-{TRACE}-{PARENT}-00"})
     assert not spans.get_finished_spans()
+
+
+def test_of_reports_there_is_no_trace(client: TestClient, spans: InMemorySpanExporter, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "app.web.access"):
+        for path in ("/v1/reports/sar", "/v1/reports%2Fsar"):
+            assert client.get(path, headers={"traceparent": f"00-{TRACE}-{PARENT}-01"}).status_code == 200
+    assert not spans.get_finished_spans() and not caplog.records
 
 
 def test_a_socket_is_a_span(client: TestClient, spans: InMemorySpanExporter) -> None:

@@ -1,4 +1,7 @@
-"""Limits of requests: how many pass in a window, what the headers say, and who counts as one caller. The clock is the test's."""
+"""Limits of requests: how many pass, what the headers say, who counts as one caller; over 300 lines because all share one clock.
+
+The clock is the test's.
+"""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def read() -> dict[str, object]:
 
 
 OLDER = {
-    "api_key": "k", "model": "light", "models_dir": Path("/models"), "log_level": "INFO", "scoring_workers": 4, "redis_url": "redis://r:6379",
+    "api_key": "k", "model": "standard", "models_dir": Path("/models"), "log_level": "INFO", "scoring_workers": 4, "redis_url": "redis://r:6379",
     "database_url": "postgresql://d",
 }  # fmt: skip
 OWN = {

@@ -144,6 +144,33 @@ async def _write(database: Database) -> None:
     await database.close()
 
 
+async def test_writers_that_wait_leave_connections_to_those_who_read(tmp_path: Path) -> None:
+    database = Database(None, tmp_path, pool=2, timeout_s=20)
+
+    async def write() -> None:
+        async with database.begin() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async with database.begin():
+        waiting = [asyncio.create_task(write()) for _ in range(5)]
+        await asyncio.sleep(0.1)  # long enough for each to take a connection, if it took one
+        async with asyncio.timeout(5), database.read() as connection:
+            await connection.execute(text("SELECT 1"))
+    await asyncio.gather(*waiting)
+    await database.close()
+
+
+async def test_a_writer_waits_for_another_so_long_and_no_longer(tmp_path: Path) -> None:
+    database = Database(None, tmp_path, timeout_s=0.1)
+    async with database.begin():
+        with pytest.raises(StoreUnavailable):
+            async with database.begin():
+                pass
+    async with database.begin() as connection:
+        await connection.execute(text("SELECT 1"))
+    await database.close()
+
+
 async def test_parameters_stay_out_of_errors(tmp_path: Path) -> None:
     database = Database(None, tmp_path)
     with pytest.raises(Exception, match="no such table") as caught:
