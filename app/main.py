@@ -181,6 +181,7 @@ async def services_for(settings: Settings, detector: Detector) -> AsyncIterator[
             )
     finally:
         await decoders.close()
+        await access.close()
         await quotas.close()
         await cache.close()
         await database.close()

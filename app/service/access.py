@@ -89,6 +89,7 @@ class Access:
         self._served: dict[str, None] = {}  # addresses the key of the environment has let in
         self._active: tuple[float, dict[str, Key]] = (float("-inf"), {})  # by prefix and by id, for addresses beyond the limit
         self._reading = asyncio.Lock()
+        self._noting: dict[str, asyncio.Future[None]] = {}
         self._required = keys.environment is not None
         self._looked_at = float("-inf")
 
@@ -163,7 +164,7 @@ class Access:
             raise LocalOnly()
         if not self._is_own(caller.host):
             raise LocalOnly("No keys are configured, so ask by a name of this machine (localhost, 127.0.0.1) or of an allowed origin.")
-        if caller.foreign and not self._origins & {caller.origin, "*"}:
+        if caller.foreign and caller.origin not in self._origins:  # `*` is for servers with keys
             raise ForeignOrigin()
         return Principal(address=caller.address)
 
@@ -208,8 +209,18 @@ class Access:
             raise refusal
         if not right or key is None:
             return None
-        await self._keys.used(key)
+        self._note(key)
         return key
+
+    def _note(self, key: Key) -> None:
+        """Its use, beside the request: that need not wait for a writer of the database."""
+        if key.id not in self._noting:
+            self._noting[key.id] = asyncio.ensure_future(self._keys.used(key))
+            self._noting[key.id].add_done_callback(lambda done: self._noting.pop(key.id, None))
+
+    async def close(self) -> None:
+        """What is being noted is finished; the database must still be open."""
+        await asyncio.gather(*self._noting.values(), return_exceptions=True)
 
     def _remember(self, name: str, key: Key | None, now: float) -> None:
         if key is None:

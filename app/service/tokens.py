@@ -63,6 +63,8 @@ class Tokens:
             key_id, expires_at, scopes = content["k"], content["e"], content["s"]
             if type(key_id) is not str or type(expires_at) is not int or type(scopes) is not list:
                 return None
+            if expires_at > self._clock() + MAX_SECONDS:  # whoever knows the signing key must not make one for ever
+                return None
             return Claims(key_id, expires_at, frozenset(scopes) & frozenset(TOKEN_SCOPES), body, unpacked(mac))
         except (ValueError, TypeError, KeyError, RecursionError):
             return None

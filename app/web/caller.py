@@ -18,7 +18,8 @@ from app.settings import Settings
 
 # Any X-Forwarded-* counts too. What only some proxies send is listed as well: a wrong guess here opens the server to the world.
 PROXY_HEADERS = frozenset(
-    (b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"x-cluster-client-ip", b"x-original-host", b"true-client-ip", b"cf-connecting-ip")
+    b"forwarded via x-real-ip x-client-ip x-cluster-client-ip x-original-host x-original-forwarded-for true-client-ip cf-connecting-ip "
+    b"fly-client-ip fastly-client-ip x-envoy-external-address x-amzn-trace-id cdn-loop".split()
 )
 TOKEN_PROTOCOL = "token."
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
