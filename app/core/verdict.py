@@ -175,6 +175,11 @@ class SpoofRange:
     llr: float
     new_ms: int
 
+    @property
+    def lasts(self) -> bool:
+        """Whether it is long enough, and rests on enough audio, to make a whole session spoof."""
+        return self.end_ms - self.start_ms >= RANGE_MIN_MS and self.new_ms >= RANGE_MIN_NEW_MS
+
 
 @dataclass(frozen=True)
 class Final:
@@ -203,7 +208,7 @@ def conclude(heard: Sequence[Heard], point: OperatingPoint, duration_ms: int, ra
     verdict = point.verdict(llr)
     if verdict != "spoof":
         least = point.spoof_llr if range_llr is None else max(point.spoof_llr, range_llr)
-        ranges = tuple(r for r in ranges if r.end_ms - r.start_ms >= RANGE_MIN_MS and r.new_ms >= RANGE_MIN_NEW_MS and r.llr >= least)
+        ranges = tuple(r for r in ranges if r.lasts and r.llr >= least)
         verdict = "spoof" if ranges else verdict
     return Final(verdict, llr, sum(h.new_speech_ms for h in heard), ranges)
 

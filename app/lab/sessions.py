@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from app.core.messages import Segment
-from app.core.verdict import RANGE_MIN_MS, RANGE_MIN_NEW_MS, Heard, spoof_ranges
+from app.core.verdict import Heard, spoof_ranges
 from app.lab.config import RATE
 from app.lab.data import Store
 from app.lab.served import Served
@@ -67,9 +67,7 @@ def into_card(folder: Path, found: float) -> None:
 
 def _surest_range(segments: list[Segment], duration_ms: int) -> float:
     """The highest mean llr of a range that is long enough to condemn; minus infinity without one."""
-    heard = list(_heard(segments))
-    long = [r.llr for r in spoof_ranges(heard, duration_ms) if r.end_ms - r.start_ms >= RANGE_MIN_MS and r.new_ms >= RANGE_MIN_NEW_MS]
-    return max(long, default=-np.inf)
+    return max((r.llr for r in spoof_ranges(list(_heard(segments)), duration_ms) if r.lasts), default=-np.inf)
 
 
 def _heard(segments: list[Segment]) -> Iterator[Heard]:

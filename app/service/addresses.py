@@ -6,8 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 from functools import lru_cache
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+from app.core.addresses import Address, Network
 
 
 @lru_cache(4096)

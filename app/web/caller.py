@@ -11,8 +11,9 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import HTTPConnection
 
+from app.core.addresses import Network
 from app.service.access import Caller
-from app.service.addresses import Network, is_within
+from app.service.addresses import is_within
 from app.service.tokens import packed, unpacked
 from app.settings import Settings
 
