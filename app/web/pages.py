@@ -7,6 +7,7 @@ server before it asks (limits, thresholds of the operating points, the model) tr
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -58,7 +59,15 @@ async def home(request: Request) -> Response:
     template = request.app.state.templates.get_template("index.html")
     host = request.headers.get("host", "")
     connect = f"'self' ws://{host} wss://{host}" if HOST.fullmatch(host) else "'self'"
-    return HTMLResponse(template.render(facts=facts(services)), headers={**headers(connect), "Vary": "Accept"})
+    return HTMLResponse(template.render(facts=facts(services), modules=modules()), headers={**headers(connect), "Vary": "Accept"})
+
+
+@cache
+def modules() -> list[str]:
+    """Every module the page loads, so that a browser asks for all of them at once and not as it finds them, import by import."""
+    static = asset_dir("static")
+    found = sorted(path.relative_to(static.parent).as_posix() for path in (static / "js").rglob("*.js"))
+    return [path for path in found if path not in ("static/js/docs.js", "static/js/live/worklet.js")]
 
 
 def headers(connect: str) -> dict[str, str]:

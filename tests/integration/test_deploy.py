@@ -98,7 +98,7 @@ async def test_our_refusals_come_through_in_our_words(front: str, pair: list[Ser
         assert (nothing.status_code, nothing.json()["code"]) == (404, "not_found")
         assert (await http.get(front + "/metrics")).status_code == 404
         assert (await http.get(front + "/livez")).json() == {"status": "ok"}
-        assert (await http.get(front + "/static/js/live.js")).status_code == 200
+        assert (await http.get(front + "/static/js/live/live.js")).status_code == 200
 
 
 async def test_the_server_learns_the_clients_address_and_believes_nobody_else(front: str, pair: list[Server]) -> None:

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { History } from "../../static/js/history.js";
-import { visible } from "../../static/js/plot.js";
+import { History } from "../../static/js/found/history.js";
+import { visible } from "../../static/js/chart/chart.js";
 
 /** The windows of a stream: 4 s growing from 1 s, hop 0.5 s. */
 function* windows(count, verdictOf = () => "bonafide", scoreOf = () => 0.2) {

@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import vm from "node:vm";
-import { Live } from "../../static/js/live.js";
-import { Trouble } from "../../static/js/trouble.js";
-import { Upload } from "../../static/js/upload.js";
+import { Live } from "../../static/js/live/live.js";
+import { Trouble } from "../../static/js/found/trouble.js";
+import { Upload } from "../../static/js/files/upload.js";
 import { record } from "./fakes.mjs";
 
 class FakeStream extends EventTarget {
@@ -147,7 +147,7 @@ test("the worklet moves every sample once, in whole batches, and the rest at the
   const posted = [];
   let Mover;
   const port = { postMessage: (data) => posted.push(data) };
-  vm.runInNewContext(readFileSync(new URL("../../static/js/worklet.js", import.meta.url), "utf8"), {
+  vm.runInNewContext(readFileSync(new URL("../../static/js/live/worklet.js", import.meta.url), "utf8"), {
     AudioWorkletProcessor: class { port = port; },
     registerProcessor: (name, kind) => (Mover = kind),
     Float32Array,

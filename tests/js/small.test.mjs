@@ -3,13 +3,13 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { Backlog } from "../../static/js/backlog.js";
-import { Ballistics, share } from "../../static/js/meter.js";
-import { dbfs, FLOOR_DBFS, levels, toS16 } from "../../static/js/pcm.js";
-import { pauseBefore, worthRetrying } from "../../static/js/retry.js";
-import { clock, fineClock, onAxis, ticks } from "../../static/js/time.js";
-import { Trouble, troubleOfAnswer, troubleOfEnd, troubleOfMicrophone } from "../../static/js/trouble.js";
-import { words } from "../../static/js/words.js";
+import { Backlog } from "../../static/js/live/backlog.js";
+import { Ballistics, share } from "../../static/js/live/meter.js";
+import { dbfs, FLOOR_DBFS, levels, toS16 } from "../../static/js/live/pcm.js";
+import { pauseBefore, worthRetrying } from "../../static/js/live/retry.js";
+import { clock, fineClock, onAxis, ticks } from "../../static/js/found/time.js";
+import { Trouble, troubleOfAnswer, troubleOfEnd, troubleOfMicrophone } from "../../static/js/found/trouble.js";
+import { words } from "../../static/js/words/index.js";
 import { ramp } from "./fakes.mjs";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -105,9 +105,9 @@ test("each refused upload has its own words", () => {
 });
 
 test("every trouble the code names has words, and every word the template asks for exists", () => {
-  const code = ["trouble.js", "microphone.js", "live.js", "main.js", "upload.js"].map((file) => read(`static/js/${file}`)).join();
+  const code = ["found/trouble.js", "live/microphone.js", "live/live.js", "live/keyring.js", "page.js", "files/upload.js"].map((file) => read(`static/js/${file}`)).join();
   for (const [, key] of code.matchAll(/new Trouble\("(\w+)"/g)) assert.ok(words.trouble[key], key);
-  const template = read("templates/index.html");
+  const template = ["index", ...["controls", "chart", "files", "keep", "explain"].map((part) => `page/${part}`)].map((name) => read(`templates/${name}.html`)).join();
   const names = [...template.matchAll(/data-words="([\w.]+)"/g)].map((m) => m[1]);
   assert.ok(names.length > 10);
   for (const name of names) assert.equal(typeof name.split(".").reduce((w, part) => w[part], words), "string", name);
@@ -116,5 +116,5 @@ test("every trouble the code names has words, and every word the template asks f
 test("the server's warning codes all have words of ours", () => {
   const codes = read("app/core/messages.py").match(/WarningCode = Literal\[([^\]]*)\]/)[1].match(/\w+/g);
   const shown = new Set(["unknown_field"]); // said in the server's own words: they carry names
-  for (const code of codes) assert.ok(words.warning[code] || shown.has(code), `static/js/words.js has no words for the warning ${code}`);
+  for (const code of codes) assert.ok(words.warning[code] || shown.has(code), `static/js/words/en.js has no words for the warning ${code}`);
 });

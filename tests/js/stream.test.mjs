@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { Stream } from "../../static/js/stream.js";
+import { Stream } from "../../static/js/live/stream.js";
 import { FakeClock, FakeSocket, ramp, record } from "./fakes.mjs";
 
 const RATE = 8000;

@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buttonsOf, factsOf, panelOf, sentenceOf } from "../../static/js/panel.js";
-import { Trouble } from "../../static/js/trouble.js";
-import { findings, findingsOfFile, headline } from "../../static/js/verdict.js";
-import { words } from "../../static/js/words.js";
+import { buttonsOf, factsOf, panelOf, sentenceOf } from "../../static/js/view/panel.js";
+import { Trouble } from "../../static/js/found/trouble.js";
+import { findings, findingsOfFile, headline } from "../../static/js/found/verdict.js";
+import { words } from "../../static/js/words/index.js";
 
 const MODEL = { name: "light", version: "1", sha256: "ab", window_seconds: 4, hop_seconds: 0.5 };
 const ready = { type: "ready", seq: 1, model: MODEL, config: { profile: "balanced" } };

@@ -1,17 +1,18 @@
-// Puts the state on the page, and nothing else: texts, attributes and the list of notices are written only when they change. Used by main.js.
+// Puts the state on the page, and nothing else: texts, attributes and the list of notices are written only when they change. Used by page.js.
 // @ts-check
 
 import { buttonsOf, factsOf, panelOf, sentenceOf } from "./panel.js";
-import { headline } from "./verdict.js";
+import { headline } from "../found/verdict.js";
 
 /** @param {string} id */
 const at = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
 export class View {
-  /** @param {typeof import("./words.js").words} words */
-  constructor(words) {
-    this.words = words;
-    this.page = at("page");
+  /** @param {import("../page.js").Page} page */
+  constructor(page) {
+    this.page = page;
+    this.words = page.words;
+    this.root = at("page");
     this.panel = at("panel");
     this.primary = /** @type {HTMLButtonElement} */ (at("primary"));
     this.secondary = /** @type {HTMLButtonElement} */ (at("secondary"));
@@ -22,11 +23,11 @@ export class View {
     this._fill();
   }
 
-  /** @param {import("./panel.js").State} state */
+  /** @param {import("../check.js").Check} state */
   show(state) {
     const { words } = this;
     const panel = panelOf(state, words, performance.now());
-    this.page.dataset.phase = state.phase;
+    this.root.dataset.phase = state.phase;
     this.panel.dataset.tone = panel.tone;
     put(at("letter"), panel.letter);
     put(at("title"), panel.title);
@@ -43,7 +44,7 @@ export class View {
     this._progress(state);
     for (const [name, text] of Object.entries(factsOf(state, words))) put(at(`fact-${name}`), text);
     this._notices(state.found?.notices ?? []);
-    if (state.found?.model) this.model(state.found.model);
+    this.model(state.found.model ?? this.page.facts.model);
     this._announce(state, panel);
   }
 
@@ -54,19 +55,13 @@ export class View {
     put(at("model-sha"), model.sha256);
   }
 
-  /** @param {string} text what the plot shows, for those who do not see it */
-  describePlot(text) {
-    const plot = at("plot");
-    if (plot.getAttribute("aria-label") !== text) plot.setAttribute("aria-label", text);
-  }
-
   /** @param {import("./panel.js").State} state */
   _progress({ phase, progress }) {
     if (phase === "checking") this.progress.removeAttribute("value"); // no telling how long: the bar only moves
     else if (this.progress.value !== progress || !this.progress.hasAttribute("value")) this.progress.value = progress;
   }
 
-  /** @param {import("./verdict.js").Notice[]} notices */
+  /** @param {import("../found/verdict.js").Notice[]} notices */
   _notices(notices) {
     if (this.noticesShown === notices) return;
     this.noticesShown = notices;

@@ -1,10 +1,11 @@
 // The score line over its uncertain band, and under it one strip of verdicts a channel, on one time axis. Draws only when something changed.
-// In: Findings and what stretch of time to show. Used by main.js. Colours and font come from the style sheet (patterns.js); letters and patterns
+// In: Findings and what stretch of time to show. Used by page.js. Colours and font come from the style sheet (patterns.js); letters and patterns
 // tell the verdicts apart without colour.
 // @ts-check
 
 import { Brush } from "./patterns.js";
-import { ticks } from "./time.js";
+import { ticks } from "../found/time.js";
+import { panelOf } from "../view/panel.js";
 
 const LIVE_MS = 30_000; // the stretch shown while listening
 const LEFT = 68;
@@ -17,19 +18,18 @@ const LANE_GAP = 6;
 const AXIS_H = 24;
 
 /**
- * @typedef {import("./verdict.js").Findings} Findings
- * @typedef {import("./history.js").Cell} Cell
+ * @typedef {import("../found/verdict.js").Findings} Findings
+ * @typedef {import("../found/history.js").Cell} Cell
  * @typedef {{found: Findings | null, now_ms: number, live: boolean, band: [number, number]}} Scene
  */
 
-export class Plot {
-  /**
-   * @param {HTMLCanvasElement} canvas
-   * @param {typeof import("./words.js").words} words
-   */
-  constructor(canvas, words) {
-    this.canvas = canvas;
-    this.words = words;
+export class Chart extends EventTarget {
+  /** @param {import("../page.js").Page} page */
+  constructor(page) {
+    super();
+    this.page = page;
+    const canvas = (this.canvas = /** @type {HTMLCanvasElement} */ (document.getElementById("plot")));
+    this.words = page.words;
     this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     /** @type {Scene} */
     this.scene = { found: null, now_ms: 0, live: false, band: [0.5, 0.5] };
@@ -45,9 +45,17 @@ export class Plot {
     this.lanes = 1;
   }
 
-  /** @param {Partial<Scene>} scene */
-  show(scene) {
-    Object.assign(this.scene, scene);
+  /** @param {import("../check.js").Check} check */
+  show(check) {
+    const live = check.kind === "live" && check.running;
+    const found = check.found.windows || live || check.found.done ? check.found : null;
+    const received_ms = check.found.received_ms;
+    const now_ms = live ? Math.max(check.captured_ms, received_ms) : received_ms;
+    const band = this.page.facts.points[check.found.config?.profile ?? check.profile];
+    this.scene = { found, now_ms, live, band };
+    const { words } = this;
+    const label = found ? words.plot.label(panelOf(check, words).title, received_ms) : words.plot.empty;
+    if (this.canvas.getAttribute("aria-label") !== label) this.canvas.setAttribute("aria-label", label);
     const lanes = Math.max(1, this.scene.found?.lanes.length ?? 1);
     if (lanes !== this.lanes) {
       this.lanes = lanes;

@@ -1,22 +1,13 @@
 // The page's state -> what its panel, buttons, facts and notices say. Pure; view.js puts it on the page.
 // @ts-check
 
-import { headline } from "./verdict.js";
+import { headline } from "../found/verdict.js";
 
 /**
- * @typedef {"idle" | "asking" | "connecting" | "listening" | "finishing" | "result" | "uploading" | "checking" | "failed"} Phase
- * @typedef {object} State
- * @property {Phase} phase
- * @property {import("./verdict.js").Findings | null} found
- * @property {import("./trouble.js").Trouble | null} trouble
- * @property {import("./live.js").Status | null} status
- * @property {number} captured_ms
- * @property {number} progress 0..1 of an upload
- * @property {string} source the microphone's or the file's name
- * @property {number} wait_s until trying again makes sense, or until the next try by itself
+ * @typedef {import("../check.js").Check} State
  *
- * @typedef {typeof import("./words.js").words} Words
- * @typedef {{tone: import("./verdict.js").Tone | "failed", letter: string, title: string, sentence: string, ranges: string[], status: string, warn: boolean}} Panel
+ * @typedef {typeof import("../words/index.js").words} Words
+ * @typedef {{tone: import("../found/verdict.js").Tone | "failed", letter: string, title: string, sentence: string, ranges: string[], status: string, warn: boolean}} Panel
  */
 
 const QUIET_MS = 3000;
@@ -72,7 +63,7 @@ function failed({ trouble, found, wait_s }, words) {
   return { title: entry.title, sentence: text, status: status.join(" ") };
 }
 
-/** @param {import("./verdict.js").Findings} found @param {Words} words */
+/** @param {import("../found/verdict.js").Findings} found @param {Words} words */
 function final({ done, received_ms }, words) {
   if (done.verdict === "no_speech") return { sentence: words.basis.finalNoSpeech(received_ms) };
   const many = done.channels.length > 1;
@@ -125,9 +116,9 @@ export function buttonsOf({ phase, trouble, wait_s }, words) {
  * @param {Words} words
  */
 export function factsOf({ phase, found, captured_ms }, words) {
-  if (!found) return { time: words.none, speech: words.none, score: words.none, lag: words.none, windows: words.none };
+  const running = phase === "connecting" || phase === "listening" || phase === "paused" || phase === "finishing";
+  if (!found?.windows && !found?.done && !running) return { time: words.none, speech: words.none, score: words.none, lag: words.none, windows: words.none };
   const { score, speech_ms, state } = headline(found);
-  const running = phase === "connecting" || phase === "listening" || phase === "finishing";
   return {
     time: words.clock(running ? Math.max(captured_ms, found.received_ms) : found.received_ms),
     speech: words.length(speech_ms),
@@ -138,7 +129,7 @@ export function factsOf({ phase, found, captured_ms }, words) {
 }
 
 /**
- * @param {import("./verdict.js").Notice} notice
+ * @param {import("../found/verdict.js").Notice} notice
  * @param {Words} words
  */
 export function sentenceOf({ kind, code = "", message = "", at_ms = 0, to_ms = 0, missing_ms = 0, times }, words) {

@@ -2,7 +2,7 @@
 // Plain entries are filled into `data-words` elements of the template; functions take facts and give a sentence.
 // @ts-check
 
-import { clock, fineClock } from "./time.js";
+import { clock, fineClock } from "../found/time.js";
 
 /** @param {number} ms */
 const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
@@ -181,5 +181,3 @@ export const en = {
     sha: "sha256",
   },
 };
-
-export const words = en;

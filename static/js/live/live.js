@@ -1,13 +1,13 @@
-// One session of listening: the microphone feeds the stream, the stream's messages feed the findings. No DOM. Used by main.js.
+// One session of listening: the microphone feeds the stream, the stream's messages feed the findings. No DOM. Used by listening.js.
 //
-// Events: change (phase, findings or status are new) · levels {peak_dbfs, rms_dbfs} · end {trouble}. Phases: asking, connecting, listening, finishing, over.
+// Events: change (phase, findings or status are new) · heard {samples, sent, levels {peak_dbfs, rms_dbfs}} · end {trouble}. Phases: asking, connecting, listening, finishing, over.
 // @ts-check
 
 import { openMicrophone } from "./microphone.js";
 import { levels, toS16 } from "./pcm.js";
 import { Stream } from "./stream.js";
-import { Trouble, troubleOfEnd } from "./trouble.js";
-import { Findings } from "./verdict.js";
+import { Trouble, troubleOfEnd } from "../found/trouble.js";
+import { Findings } from "../found/verdict.js";
 
 /**
  * @typedef {"asking" | "connecting" | "listening" | "finishing" | "over"} Phase
@@ -79,8 +79,9 @@ export class Live extends EventTarget {
   /** @param {Float32Array} samples */
   #hear(samples) {
     if (!this.stream) return; // still connecting the parts: a tenth of a second at most
-    this.stream.push(toS16(samples));
-    this.#tell("levels", levels(samples));
+    const sent = toS16(samples);
+    this.stream.push(sent);
+    this.#tell("heard", { samples, sent, levels: levels(samples) });
   }
 
   /** @param {Stream} stream */
@@ -112,7 +113,7 @@ export class Live extends EventTarget {
     on("end", (detail) => this.#end(troubleOfEnd(detail) ?? this.cut));
   }
 
-  /** @param {Omit<import("./verdict.js").Notice, "times">} notice */
+  /** @param {Omit<import("../found/verdict.js").Notice, "times">} notice */
   #note(notice) {
     this.found.note(notice);
     this.#tell("change");

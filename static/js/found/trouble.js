@@ -43,9 +43,10 @@ export function troubleOfMicrophone(error) {
 
 /**
  * How a stream ended (stream.js, event `end`). Null when it ended well.
- * @param {{reason: string, code?: string, message?: string, retry_after_ms?: number, close_code?: number}} end
+ * @param {{reason: string, trouble?: Trouble, code?: string, message?: string, retry_after_ms?: number, close_code?: number}} end
  */
-export function troubleOfEnd({ reason, code, message, retry_after_ms, close_code }) {
+export function troubleOfEnd({ reason, trouble, code, message, retry_after_ms, close_code }) {
+  if (trouble) return trouble;
   if (reason === "done") return code === "session_too_long" ? new Trouble("tooLong") : null;
   if (reason === "refused") return new Trouble("full", { wait_ms: retry_after_ms ?? 5000 });
   if (reason === "unreachable") return new Trouble("unreachable", RETRY);

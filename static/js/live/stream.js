@@ -8,13 +8,13 @@
 //   dropped    {from_ms, to_ms}    audio that fell out of the backlog unsent: silence goes in its place, so that time stays right
 //   overrun    {}                  the connection is too slow for live audio: the recording ends here, what is kept is still sent
 //   restarted  {at_ms, missing_ms} the server lost the session; a new one goes on from there
-//   end        {reason, code, message, retry_after_ms}   once. reason: done | refused | unreachable | lost | failed | aborted
+//   end        {reason, code, message, retry_after_ms, trouble}   once. reason: done | refused | unreachable | lost | failed | aborted
 // @ts-check
 
 import { Backlog } from "./backlog.js";
 import { Heard } from "./heard.js";
 import { pauseBefore, worthRetrying } from "./retry.js";
-import { onAxis } from "./time.js";
+import { onAxis } from "../found/time.js";
 import { Timers, realClock } from "./timers.js";
 
 const KEEP_MS = 60_000; // as long as the server parks a broken session by default
@@ -34,8 +34,10 @@ const RELEASE_MS = 500; // and at which we go on
  * @typedef {import("./timers.js").Clock} Clock
  */
 
-/** @type {(url: string) => Socket} */
-const webSocket = (url) => new WebSocket(url);
+/** @type {(url: string, protocols: string[]) => Socket} */
+const webSocket = (url, protocols) => new WebSocket(url, protocols);
+/** What is offered where no key is asked for. */
+const PLAIN = () => ["voxproof.v1"];
 
 export class Stream extends EventTarget {
   /** @type {Socket | null} */ #ws = null;
@@ -47,6 +49,7 @@ export class Stream extends EventTarget {
   #processed = 0; // same axis: everything before it is scored
   #sent = 0;
   #attempt = 0;
+  #dialled = 0;
   #brokenAt = 0;
   #heardAt = 0;
   #wroteAt = 0;
@@ -59,9 +62,10 @@ export class Stream extends EventTarget {
   /** @type {Timers} */ #timers;
 
   /**
-   * @param {{url: string, rate: number, config?: object, socket?: (url: string) => Socket, clock?: Clock, random?: () => number}} options
+   * @param {{url: string, rate: number, config?: object, socket?: (url: string, protocols: string[]) => Socket,
+   *   protocols?: () => string[] | Promise<string[]>, clock?: Clock, random?: () => number}} options
    */
-  constructor({ url, rate, config = {}, socket = webSocket, clock = realClock, random = Math.random }) {
+  constructor({ url, rate, config = {}, socket = webSocket, protocols = PLAIN, clock = realClock, random = Math.random }) {
     super();
     this.url = url;
     this.rate = rate;
@@ -69,6 +73,7 @@ export class Stream extends EventTarget {
     this.clock = clock;
     this.random = random;
     this.openSocket = socket;
+    this.protocols = protocols; // asked before every try: a token of the last one may have ended
     this.backlog = new Backlog(this.#samples(KEEP_MS));
     this.#timers = new Timers(clock);
   }
@@ -114,7 +119,23 @@ export class Stream extends EventTarget {
     this.#stopSent = false;
     this.#problem = null;
     this.#tell("connection", { state: "connecting", attempt: this.#attempt });
-    const ws = (this.#ws = this.openSocket(this.url));
+    this.#timers.after("ready", READY_MS, () => this.#cut());
+    const offered = this.protocols();
+    if (!(offered instanceof Promise)) return this.#dial(offered);
+    const attempt = ++this.#dialled;
+    offered.then(
+      (protocols) => attempt === this.#dialled && this.#state === "connecting" && this.#dial(protocols),
+      (trouble) => {
+        if (attempt !== this.#dialled || this.#state !== "connecting") return;
+        if (trouble.key === "unreachable") this.#closed(1006);
+        else this.#over({ reason: "failed", trouble });
+      },
+    );
+  }
+
+  /** @param {string[]} protocols */
+  #dial(protocols) {
+    const ws = (this.#ws = this.openSocket(this.url, protocols));
     ws.binaryType = "arraybuffer";
     ws.onopen = () => ws.send(JSON.stringify(this.#start()));
     ws.onmessage = (/** @type {{data: any}} */ event) => {
@@ -123,7 +144,6 @@ export class Stream extends EventTarget {
     ws.onclose = (/** @type {{code: number}} */ event) => {
       if (ws === this.#ws) this.#closed(event.code);
     };
-    this.#timers.after("ready", READY_MS, () => this.#cut());
   }
 
   #start() {

@@ -1,7 +1,7 @@
 // The microphone: permission, the context at its own rate, batches of samples out. Throws a Trouble that says why it cannot. Used by live.js.
 // @ts-check
 
-import { Trouble, troubleOfMicrophone } from "./trouble.js";
+import { Trouble, troubleOfMicrophone } from "../found/trouble.js";
 
 const BATCH_S = 0.1;
 const MAX_RATE = 96_000; // what the server takes; beyond it the browser is asked for 48 kHz

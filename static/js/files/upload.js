@@ -1,7 +1,7 @@
-// One file -> POST /v1/detect, with progress; the answer, or a Trouble in its place. Used by main.js.
+// One file -> POST /v1/detect, with progress; the answer, or a Trouble in its place. Used by files.js.
 // @ts-check
 
-import { Trouble, troubleOfAnswer } from "./trouble.js";
+import { Trouble, troubleOfAnswer } from "../found/trouble.js";
 
 /**
  * @typedef {{max_upload_bytes: number, max_audio_seconds: number}} Limits
@@ -9,12 +9,13 @@ import { Trouble, troubleOfAnswer } from "./trouble.js";
 
 export class Upload {
   /**
-   * @param {{url: string, limits: Limits, onProgress: (part: number) => void, request?: () => XMLHttpRequest}} options `part` 0..1; 1 means all is sent
+   * @param {{url: string, limits: Limits, onProgress: (part: number) => void, headers?: Record<string, string>, request?: () => XMLHttpRequest}} options `part` 0..1; 1 means all is sent
    */
-  constructor({ url, limits, onProgress, request = () => new XMLHttpRequest() }) {
+  constructor({ url, limits, onProgress, headers = {}, request = () => new XMLHttpRequest() }) {
     this.url = url;
     this.limits = limits;
     this.onProgress = onProgress;
+    this.headers = headers;
     this.xhr = request(); // fetch() tells nothing about how much was sent
   }
 
@@ -39,6 +40,7 @@ export class Upload {
       xhr.onabort = () => reject(new Trouble("aborted", { wait_ms: 0 }));
       xhr.open("POST", this.url);
       xhr.setRequestHeader("Accept", "application/json, application/problem+json");
+      for (const [name, value] of Object.entries(this.headers)) xhr.setRequestHeader(name, value);
       const form = new FormData();
       form.append("file", file);
       xhr.send(form);
