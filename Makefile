@@ -10,10 +10,10 @@ CHECKOUT = --no-index --no-deps --no-build-isolation -e .
 UV_VERSION = 0.13.8
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint pytest bench browser nginx lock test-lab clean .venv .venv-lab
+.PHONY: help run test lint pytest bench bench-page browser nginx lock test-lab clean .venv .venv-lab
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.run ## start the server; VOXPROOF_HOST and VOXPROOF_PORT move it
 	@exec .venv/bin/voxproof serve
@@ -29,6 +29,9 @@ pytest: .venv/.dev
 
 bench: .venv/.dev ## measure speed: streams, latency, cost for one second of audio
 	.venv/bin/python -m bench
+
+bench-page: .venv/.dev browser ## measure the page in Chromium: loading, drawing, memory of two hours, time to a verdict
+	.venv/bin/python -m bench.page
 
 test-lab: .venv-lab/.lab ## the lab's tests, with torch, in an environment of their own
 	.venv-lab/bin/python -m pytest tests/lab

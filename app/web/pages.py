@@ -16,9 +16,11 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from app import __version__
 from app.assets import asset_dir
 from app.core.verdict import score_of
 from app.service.services import Services
+from app.web import model, snippets
 
 ABOUT = {
     "name": "Deepfake Audio Detection API",
@@ -67,7 +69,7 @@ def modules() -> list[str]:
     """Every module the page loads, so that a browser asks for all of them at once and not as it finds them, import by import."""
     static = asset_dir("static")
     found = sorted(path.relative_to(static.parent).as_posix() for path in (static / "js").rglob("*.js"))
-    return [path for path in found if path not in ("static/js/docs.js", "static/js/live/worklet.js")]
+    return [path for path in found if path not in ("static/js/docs.js", "static/js/live/worklet.js", "static/js/keep/hasher.js")]
 
 
 def headers(connect: str) -> dict[str, str]:
@@ -76,15 +78,21 @@ def headers(connect: str) -> dict[str, str]:
 
 
 def facts(services: Services) -> dict[str, Any]:
-    """What the page is told: `points` are scores between which a verdict is uncertain, per operating point."""
+    """What the page is told: `points` are scores between which a verdict is uncertain, per operating point; `rates` what they came to."""
     card, settings = services.detector.card, services.settings
     points = {name: [score_of(point.bonafide_llr), score_of(point.spoof_llr)] for name, point in card.operating_points.items()}
     return {
         "model": services.detector.model.info.model_dump(),
         "points": points,
+        "rates": model.rates(card),
+        "measured": model.measured(card),
+        "model_links": model.links(services.detector.folder),
         "default_point": card.default_operating_point,
         "max_upload_bytes": settings.max_upload_bytes,
         "max_audio_seconds": settings.max_audio_seconds,
+        "version": __version__,
+        "keeps_records": settings.session_record_seconds > 0,
+        "examples": snippets.repeats(),
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from app.assets import asset_dir
@@ -14,6 +16,7 @@ from app.web import (
     docs,
     health,
     metrics,
+    model,
     pages,
     reports,
     sessions,
@@ -62,6 +65,8 @@ ENDPOINTS += [
     Endpoint("GET", "/openapi.json", DOCUMENTS.openapi, None, about.OPENAPI, allowance=""),
     Endpoint("GET", "/asyncapi.json", DOCUMENTS.asyncapi, None, about.ASYNCAPI, allowance=""),
     Endpoint("GET", "/docs", DOCUMENTS.page, None, about.DOCS, allowance=""),
+    Endpoint("GET", "/model", model.report, None, model.REPORT, allowance=""),
+    Endpoint("GET", "/model/card.json", model.card, None, model.CARD, allowance=""),
 ]
 
 
@@ -70,5 +75,6 @@ def routes() -> list[BaseRoute]:
         *(Route(path, Resource([row for row in ENDPOINTS if row.path == path])) for path in dict.fromkeys(row.path for row in ENDPOINTS)),
         *(WebSocketRoute(each.path, each.handler) for each in CHANNELS),
         *(Route(each.path, upgrade) for each in CHANNELS),
-        Mount("/static", pages.Assets(directory=asset_dir("static")), name="static"),
+        # Compressed here and nowhere else: these files are the same for everybody, so their size tells nothing of a secret (BREACH).
+        Mount("/static", pages.Assets(directory=asset_dir("static")), name="static", middleware=[Middleware(GZipMiddleware)]),
     ]

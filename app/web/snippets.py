@@ -1,6 +1,6 @@
 """The same request in curl, Python and JavaScript, made from a route's own row and sample; `tests/integration/test_examples.py` runs every one.
 
-Examples that need more than one request are files in `templates/examples`. Called by `docs_page`.
+Examples that need more than one request are files in `templates/examples`. Called by `docs_page`, and by `pages` for the recording page.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from app.assets import asset_dir
@@ -40,6 +41,16 @@ def written(name: str) -> dict[str, str]:
     """The files of one example, by language."""
     folder = asset_dir("templates") / "examples"
     return {kind: path.read_text("utf-8").strip() for kind in LANGUAGES if (path := folder / f"{name}.{kind}").is_file()}
+
+
+@cache
+def repeats() -> dict[str, dict[str, str]]:
+    """What the recording page fills in to show how a check is repeated: a file in one request, without a key and with one, and a live stream."""
+
+    def file(keyed: bool) -> dict[str, str]:
+        return snippets(Call("POST", "/v1/detect?profile=balanced", keyed, {"file": FILE + "call.wav"}, form=True))
+
+    return {"file": file(keyed=False), "file_keyed": file(keyed=True), "stream": written("stream")}
 
 
 def literal(value: Any, indent: str, *, python: bool = False) -> str:

@@ -21,7 +21,11 @@ export class Check {
     /** the operating point it was asked for with */
     this.profile = profile;
     this.file = file;
+    /** @type {"microphone" | "tab"} where a live check's sound comes from */
+    this.input = "microphone";
     this.started_at = new Date();
+    /** @type {Date | null} when it was over (visit.js) */
+    this.ended_at = null;
     /** @type {Phase} */
     this.phase = "idle";
     this.found = new Findings();
@@ -36,6 +40,10 @@ export class Check {
     this.wait_until = 0;
     /** @type {(() => void) | null} what "try again" does */
     this.again = null;
+    /** in phase `waiting`: how many files are sent before it. With a `trouble`, it waits for that to pass (`wait_s`), and then goes on by itself */
+    this.ahead = 0;
+    /** what the browser makes of a file's sound: not looked at yet, being read, read, or the reason why there is no picture @type {"" | "reading" | "ready" | "long" | "unreadable"} */
+    this.picture = "";
     /** @type {import("./chart/sound.js").Sound | null} what the chart shows of the sound itself */
     this.sound = null;
     /** @type {import("./live/recording.js").Recording | null} a live check's samples as they were sent; a file check has `file` */

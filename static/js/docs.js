@@ -1,24 +1,33 @@
 // The documentation works without this: it adds copy buttons, keeps one language for all examples, filters the contents and marks where one is.
+// Loaded by templates/docs.html.
+// @ts-check
 
-const announce = document.getElementById("announce");
-const contents = document.getElementById("contents");
-const filter = document.getElementById("filter");
+/** @param {string} id */
+const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+/** @param {string} selector @param {ParentNode | null} [within] */
+const all = (selector, within = document) => /** @type {HTMLElement[]} */ ([...(within?.querySelectorAll(selector) ?? [])]);
+
+const announce = element("announce");
+const contents = /** @type {HTMLDetailsElement} */ (element("contents"));
+const filter = /** @type {HTMLInputElement} */ (element("filter"));
 const STORED = "voxproof-docs-language";
 
-for (const button of document.querySelectorAll(".copy")) {
+for (const button of all(".copy")) {
   button.hidden = false;
   button.addEventListener("click", () => copy(button));
 }
 
+/** @param {HTMLElement} button */
 async function copy(button) {
-  const shown = [...button.parentElement.querySelectorAll(".panel")].find((panel) => panel.offsetParent !== null);
+  const shown = all(".panel", button.parentElement).find((panel) => panel.offsetParent !== null);
+  if (!shown) return;
   try {
-    await navigator.clipboard.writeText(shown.textContent);
+    await navigator.clipboard.writeText(shown.textContent ?? "");
   } catch {
     // Clipboards need a secure context; a selection does not.
-    getSelection().selectAllChildren(shown);
+    getSelection()?.selectAllChildren(shown);
     document.execCommand("copy");
-    getSelection().removeAllRanges();
+    getSelection()?.removeAllRanges();
   }
   button.textContent = "Copied";
   announce.textContent = "Copied";
@@ -28,12 +37,15 @@ async function copy(button) {
   }, 1600);
 }
 
+/** @param {string} language */
 function choose(language) {
-  for (const input of document.querySelectorAll(`input[data-language="${CSS.escape(language)}"]`)) input.checked = true;
+  const inputs = /** @type {HTMLInputElement[]} */ (all(`input[data-language="${CSS.escape(language)}"]`));
+  for (const input of inputs) input.checked = true;
 }
 
-document.addEventListener("change", ({ target }) => {
-  const language = target.dataset.language;
+document.addEventListener("change", (event) => {
+  const target = /** @type {HTMLElement} */ (event.target);
+  const { language } = target.dataset;
   if (!language) return;
   const before = target.getBoundingClientRect().top;
   choose(language);
@@ -56,21 +68,22 @@ const unfold = () => { contents.open = wide.matches; };
 wide.addEventListener("change", unfold);
 unfold();
 contents.addEventListener("click", ({ target }) => {
-  if (target.closest("a") && !wide.matches) contents.open = false;
+  if (/** @type {HTMLElement} */ (target).closest("a") && !wide.matches) contents.open = false;
 });
 
 filter.hidden = false;
 filter.addEventListener("input", () => {
   const wanted = filter.value.trim().toLowerCase();
-  for (const item of contents.querySelectorAll("li")) {
-    const section = document.getElementById(item.firstElementChild.hash.slice(1));
+  for (const item of all("li", contents)) {
+    const link = /** @type {HTMLAnchorElement} */ (item.firstElementChild);
+    const section = document.getElementById(link.hash.slice(1));
     const text = `${item.textContent} ${section?.querySelector(".address")?.textContent ?? ""}`;
     item.hidden = !text.toLowerCase().includes(wanted);
   }
-  for (const list of contents.querySelectorAll("ul")) {
-    const empty = [...list.children].every((item) => item.hidden);
+  for (const list of all("ul", contents)) {
+    const empty = all(":scope > *", list).every((item) => item.hidden);
     list.hidden = empty;
-    list.previousElementSibling.hidden = empty;
+    /** @type {HTMLElement} */ (list.previousElementSibling).hidden = empty;
   }
 });
 
@@ -94,7 +107,7 @@ function reveal() {
   let fold = document.getElementById(decodeURIComponent(location.hash.slice(1)))?.closest("details");
   while (fold) {
     fold.open = true;
-    fold = fold.parentElement.closest("details");
+    fold = fold.parentElement?.closest("details");
   }
 }
 addEventListener("hashchange", reveal);

@@ -15,6 +15,7 @@ import { Keyring } from "./live/keyring.js";
 import { Listening } from "./live/listening.js";
 import { Settings } from "./settings.js";
 import { Explain } from "./view/explain.js";
+import { firstLanguage, Language } from "./view/language.js";
 import { buttonsOf } from "./view/panel.js";
 import { View } from "./view/view.js";
 import { Visit } from "./visit.js";
@@ -29,11 +30,15 @@ export class Page {
     this.base = document.baseURI;
     this.words = words;
     this.visit = new Visit();
-    this.settings = new Settings({ profile: facts.default_point });
+    this.settings = new Settings({ profile: facts.default_point, language: firstLanguage() });
+    speak(this.settings.choices.language);
+    // Before the parts listen, so that they find the new words.
+    this.settings.addEventListener("change", () => speak(this.settings.choices.language));
     this.keyring = new Keyring(this.settings, this.base);
     /** what the panel says when nothing was checked */
     this.idle = new Check({ kind: "live", source: words.source.none, profile: facts.default_point });
 
+    this.language = new Language(this);
     this.view = new View(this);
     this.chart = new Chart(this);
     this.listening = new Listening(this);
@@ -52,11 +57,6 @@ export class Page {
     return this.visit.selected ?? this.idle;
   }
 
-  /** Whether something is being checked, so that nothing else may begin. */
-  get busy() {
-    return this.visit.checks.some((check) => check.running);
-  }
-
   /** Something is wrong before anything was begun. @param {Trouble} trouble */
   fail(trouble) {
     Object.assign(this.idle, { phase: "failed", trouble });
@@ -73,21 +73,22 @@ export class Page {
     visit.addEventListener("list", () => this.draw());
     visit.addEventListener("change", (event) => {
       if (/** @type {CustomEvent} */ (event).detail.check === visit.selected) this.draw();
+      else view.show(this.shown); // its buttons are those of a recording that goes on elsewhere
     });
     settings.addEventListener("change", (event) => {
       if (!("language" in /** @type {CustomEvent} */ (event).detail)) return;
-      speak(settings.choices.language);
+      this.idle.source = words.source.none;
+      view.fill();
       this.draw();
     });
-    view.primary.addEventListener("click", () => {
-      const { act } = buttonsOf(this.shown, words);
+    view.primary.addEventListener("click", ({ detail }) => {
+      if (detail > 1) return; // the second half of a double click: what the button has become by then was not meant (after "stop" it would throw all away)
+      const { act } = buttonsOf(this.shown, words, visit.live);
       if (act === "start") this.listening.start();
       else if (act === "retry") this.shown.again?.();
       else if (act === "stop") this.listening.stop();
-      else {
-        this.listening.cancel();
-        this.files.cancel();
-      }
+      else if (visit.live || !this.shown.file) this.listening.cancel();
+      else this.files.cancel(this.shown);
     });
     view.secondary.addEventListener("click", () => this.files.pick());
     setInterval(() => {

@@ -4,7 +4,7 @@
 //         change {check}   something of a check is new; at most once a frame and check (a hidden page gets no frames: it is told when it is seen again)
 // @ts-check
 
-const MOST_CHECKS = 100;
+export const MOST_CHECKS = 100;
 
 /** @typedef {import("./check.js").Check} Check */
 
@@ -27,11 +27,15 @@ export class Visit extends EventTarget {
 
   /** @param {Check} check @param {boolean} [show] */
   add(check, show = true) {
-    this.checks = [check, ...this.checks];
-    for (const old of this.checks.slice(this.most)) if (!old.running && old !== this.selected) this.checks = this.checks.filter((one) => one !== old);
-    if (show) this.selected = check;
+    this.addAll([check], show ? check : null);
+  }
+
+  /** Several that came together stay in their own order. @param {Check[]} checks @param {Check | null} show which of them to put on show */
+  addAll(checks, show) {
+    if (show) this.selected = show;
+    this.#keep([...checks, ...this.checks]);
     this.#tell("list", {});
-    this.changed(check);
+    for (const check of checks) this.changed(check);
   }
 
   /** @param {Check | null} check */
@@ -44,14 +48,40 @@ export class Visit extends EventTarget {
 
   /** @param {Check} check */
   remove(check) {
-    this.checks = this.checks.filter((one) => one !== check);
-    if (this.selected === check) this.selected = null;
+    this.take([check]);
+  }
+
+  /**
+   * Takes checks away.
+   * @param {Check[]} checks
+   * @returns {() => void} puts them back where they were
+   */
+  take(checks) {
+    const { selected } = this;
+    const taken = this.checks.map((check, index) => ({ check, index })).filter(({ check }) => checks.includes(check));
+    this.checks = this.checks.filter((check) => !checks.includes(check));
+    if (selected && checks.includes(selected)) this.selected = null;
     this.#tell("list", {});
+    const before = this.checks.length;
+    return () => {
+      const grown = this.checks.length - before; // what came since stands above them
+      const all = [...this.checks];
+      for (const { check, index } of taken) if (!all.includes(check)) all.splice(Math.min(Math.max(0, index + grown), all.length), 0, check);
+      this.#keep(all);
+      if (!this.selected && selected && this.checks.includes(selected)) this.selected = selected;
+      this.#tell("list", {});
+    };
+  }
+
+  /** The newest `most`; what is going on or on show is never dropped. @param {Check[]} checks newest first */
+  #keep(checks) {
+    this.checks = checks.filter((check, index) => index < this.most || check.running || check === this.selected);
   }
 
   /** @param {Check} check @param {Partial<Check>} [changes] */
   changed(check, changes = {}) {
     Object.assign(check, changes);
+    check.ended_at = check.running || check.phase === "idle" ? null : (check.ended_at ?? new Date());
     if (!this.#dirty.size) this.nextFrame(() => this.#flush());
     this.#dirty.add(check);
   }

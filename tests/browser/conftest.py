@@ -1,7 +1,8 @@
 """A real server in a process of its own, Chromium with a recording for a microphone, and recordings the shipped detector is sure about.
 
 `server` runs with the shipped model; `make_server` starts others. `browse(wav)` opens a browser whose microphone plays that file and gives a `Page`
-whose console and errors are watched: anything unexpected there fails the test. VOXPROOF_SHOTS names a folder for screenshots.
+whose console, errors, requests and storage are watched: anything unexpected there fails the test. The browser can resolve no name, so a page that
+needed anything from outside would be broken in every test. VOXPROOF_SHOTS names a folder for screenshots.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = Path("/usr/bin/chromium")
 QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-extensions")
+ALONE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE voxproof.test"
+KEPT = {"voxproof.language", "voxproof-docs-language"}  # all that the pages may store in a browser: which language was chosen
 FAKE_DEVICE = ("--use-fake-device-for-media-stream",)
 ALLOW = ("--use-fake-ui-for-media-stream",)
 NAMES = {"bonafide": "Sounds human", "spoof": "Sounds machine-made"}  # as the page says it
@@ -109,6 +112,12 @@ def make_server() -> Iterator[Callable[..., Server]]:
 # --- the browser --------------------------------------------------------------------------------------------
 
 
+STORED = """async () => {
+    const stores = await Promise.all([indexedDB.databases(), globalThis.caches?.keys() ?? []]);
+    return [...Object.keys(localStorage), ...Object.keys(sessionStorage), ...stores.flat().map((one) => one.name ?? one)];
+}"""
+
+
 @dataclass
 class Watched:
     """A page, and what its console said that a user should never see."""
@@ -117,6 +126,7 @@ class Watched:
     shots: Path
     expected: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    asked: list[Request] = field(default_factory=list)
 
     def expect(self, pattern: str) -> None:
         """A console error that belongs to this test (a refused upload is one, to a browser)."""
@@ -126,8 +136,24 @@ class Watched:
         if message.type in ("error", "warning") or "Content Security Policy" in message.text:
             self.said.append(f"{message.type}: {message.text}")
 
+    def on_request(self, request: Request) -> None:
+        self.asked.append(request)
+
     def unexpected(self) -> list[str]:
-        return [text for text in self.said if not any(re.search(pattern, text) for pattern in self.expected)]
+        return [text for text in [*self.said, *self.abroad(), *self.stored()] if not any(re.search(pattern, text) for pattern in self.expected)]
+
+    def abroad(self) -> list[str]:
+        """Requests for anything that is not this server's."""
+        first = next((request.url for request in self.asked if request.url.startswith("http")), "")
+        home = re.match(r"\w+://[^/]+/", first)
+        return [f"asked {one.url}" for one in self.asked if home and not one.url.startswith((home[0], "blob:" + home[0], "data:", "about:"))]
+
+    def stored(self) -> list[str]:
+        """What the page left in the browser and may not."""
+        if self.page.is_closed() or not self.page.url.startswith("http"):
+            return []
+        kept = self.page.evaluate(STORED)
+        return [f"stored {name}" for name in kept if name not in KEPT] + [f"cookie {cookie['name']}" for cookie in self.page.context.cookies()]
 
     def shot(self, name: str, *, full: bool = False) -> None:
         self.page.screenshot(path=self.shots / f"{name}.png", full_page=full)
@@ -171,14 +197,17 @@ def browse(shots: Path) -> Iterator[Callable[..., Watched]]:
     browsers: list[Browser] = []
     with sync_playwright() as playwright:
 
-        def open_page(wav: Path | None = None, args: tuple[str, ...] = (*ALLOW, *FAKE_DEVICE), **context: Any) -> Watched:
+        def open_page(wav: Path | None = None, args: tuple[str, ...] = (*ALLOW, *FAKE_DEVICE), *, mute: bool = True, **context: Any) -> Watched:
             microphone = (f"--use-file-for-fake-audio-capture={wav}%noloop",) if wav else ()
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *QUIET, *args, *microphone])
+            loud = [] if mute else ["--mute-audio"]  # Playwright mutes, and a muted tab has no sound to share
+            flags = ["--no-sandbox", *QUIET, ALONE, *args, *microphone]
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags, ignore_default_args=loud)
             browsers.append(browser)
             page = browser.new_context(**{"viewport": {"width": 1100, "height": 900}, **context}).new_page()
             page.set_default_timeout(20_000)
             watched.append(Watched(page, shots))
             page.on("console", watched[-1].on_console)
+            page.on("request", watched[-1].on_request)
             page.on("pageerror", lambda error: watched[-1].said.append(f"exception: {error}"))
             return watched[-1]
 

@@ -41,7 +41,9 @@ WIDE = ("key_requests_per_minute", "address_requests_per_minute", "detect_reques
 
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_model(tmp_path_factory.mktemp("models") / "toy")
+    folder = make_model(tmp_path_factory.mktemp("models") / "toy")
+    (folder / "report.html").write_text("<!doctype html><html lang=en><title>toy</title><p>What was measured of the toy.</p></html>\n", "utf-8")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,7 @@ def client(documented: tuple[Server, str]) -> Iterator[Client]:
 
 def test_every_route_answers_as_documented(client: Client) -> None:
     ask = client.ask
-    for path in ("/", "/livez", "/startupz", "/readyz", "/health", "/openapi.json", "/asyncapi.json", "/docs"):
+    for path in ("/", "/livez", "/startupz", "/readyz", "/health", "/openapi.json", "/asyncapi.json", "/docs", "/model", "/model/card.json"):
         ask("GET", path, 200, headers={"Accept": "*/*"})
     ask("GET", "/", 200, headers={"Accept": "text/html"})
     ask("GET", "/readyz?verbose=true", 200)

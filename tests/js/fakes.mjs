@@ -62,7 +62,7 @@ export class FakeSocket {
   }
 
   ready(more = {}) {
-    return this.accept().say({ type: "ready", seq: 1, session_id: "s1", resume_token: "t1", limits: { max_frame_bytes: 1 << 20 }, model: {}, config: {}, ...more });
+    return this.accept().say({ type: "ready", seq: 1, session_id: "s1", resume_token: "t1", limits: { max_frame_bytes: 1 << 20, max_buffer_seconds: 1000 }, model: {}, config: {}, ...more });
   }
 
   drop(code = 1006) {

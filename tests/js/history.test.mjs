@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { History } from "../../static/js/found/history.js";
-import { visible } from "../../static/js/chart/chart.js";
+import { stretch as visible } from "../../static/js/chart/tracks.js";
 
 /** The windows of a stream: 4 s growing from 1 s, hop 0.5 s. */
 function* windows(count, verdictOf = () => "bonafide", scoreOf = () => 0.2) {

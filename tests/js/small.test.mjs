@@ -1,7 +1,7 @@
 // The small pure modules: samples, backlog, time, levels, retries, troubles, and that every word asked for exists.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Backlog } from "../../static/js/live/backlog.js";
 import { Ballistics, share } from "../../static/js/live/meter.js";
@@ -9,7 +9,7 @@ import { dbfs, FLOOR_DBFS, levels, toS16 } from "../../static/js/live/pcm.js";
 import { pauseBefore, worthRetrying } from "../../static/js/live/retry.js";
 import { clock, fineClock, onAxis, ticks } from "../../static/js/found/time.js";
 import { Trouble, troubleOfAnswer, troubleOfEnd, troubleOfMicrophone } from "../../static/js/found/trouble.js";
-import { words } from "../../static/js/words/index.js";
+import { LANGUAGES, words } from "../../static/js/words/index.js";
 import { ramp } from "./fakes.mjs";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -105,10 +105,15 @@ test("each refused upload has its own words", () => {
 });
 
 test("every trouble the code names has words, and every word the template asks for exists", () => {
-  const code = ["found/trouble.js", "live/microphone.js", "live/live.js", "live/keyring.js", "page.js", "files/upload.js"].map((file) => read(`static/js/${file}`)).join();
-  for (const [, key] of code.matchAll(/new Trouble\("(\w+)"/g)) assert.ok(words.trouble[key], key);
-  const template = ["index", ...["controls", "chart", "files", "keep", "explain"].map((part) => `page/${part}`)].map((name) => read(`templates/${name}.html`)).join();
-  const names = [...template.matchAll(/data-words="([\w.]+)"/g)].map((m) => m[1]);
+  const under = (folder, ending) => readdirSync(new URL(folder, ROOT), { recursive: true }).filter((path) => path.endsWith(ending)).map((path) => read(`${folder}/${path}`)).join("\n");
+  const named = [...under("static/js", ".js").matchAll(/new Trouble\((?:[^,;"]*(?:"\w+")? \? "(\w+)" : )?"(\w+)"[,)]/g)].flatMap(([, ...keys]) => keys.filter(Boolean));
+  assert.ok(named.length > 30);
+  const atTheDoor = ["wrongKey", "keyEnded", "keyScope", "localOnly", "needsKey"];
+  for (const language of Object.values(LANGUAGES)) {
+    for (const key of [...named, ...atTheDoor]) assert.ok((language.trouble[key]?.title && language.trouble[key].text) || language.wait[key], key); // what only holds a file up is said there
+  }
+  const template = read("templates/index.html") + under("templates/page", ".html").replaceAll(/{{.*?}}/g, "");
+  const names = [...template.matchAll(/data-words(?:-title|-label)?="([\w.]+\w)"/g)].map((m) => m[1]);
   assert.ok(names.length > 10);
   for (const name of names) assert.equal(typeof name.split(".").reduce((w, part) => w[part], words), "string", name);
 });

@@ -196,11 +196,11 @@ test("a slow connection holds audio back, says so, and loses nothing", () => {
   socket.bufferedAmount = 2 * RATE * 3;
   stream.push(ramp(0, 8000));
   assert.equal(socket.audio.length, 0);
-  assert.deepEqual(named(events, "held").at(-1), { held: true, behind_ms: 1000 });
+  assert.deepEqual(named(events, "held").at(-1), { held: true, by: "line", behind_ms: 1000 });
   socket.bufferedAmount = 0;
   clock.pass(100);
   assert.deepEqual(socket.audio, [...ramp(0, 8000)]);
-  assert.deepEqual(named(events, "held").at(-1), { held: false, behind_ms: 0 });
+  assert.deepEqual(named(events, "held").at(-1), { held: false, by: "", behind_ms: 0 });
 });
 
 test("a connection that stays too slow ends the recording in words, and what is kept is still sent", () => {
@@ -253,7 +253,7 @@ test("a silent microphone thread does not let the session idle out", () => {
 test("no frame is larger than the server allows, and late audio goes out in pieces", () => {
   const { stream, socket } = opened();
   stream.push(ramp(0, 80000));
-  socket.ready({ limits: { max_frame_bytes: 2048 } });
+  socket.ready({ limits: { max_frame_bytes: 2048, max_buffer_seconds: 1000 } });
   const sizes = socket.sent.filter((d) => d instanceof Int16Array).map((d) => d.byteLength);
   assert.ok(Math.max(...sizes) <= 2048);
   assert.deepEqual(socket.audio, [...ramp(0, 80000)]);
@@ -276,4 +276,64 @@ test("abort closes on purpose and says nothing more", () => {
   assert.equal(socket.closed, 1000);
   assert.deepEqual(named(events, "end"), [{ reason: "aborted" }]);
   assert.equal(clock.pending, 0);
+});
+
+test("while nothing is heard the session is kept alive, and whoever keeps time does what is due", () => {
+  const stuck = { time: 0, now: () => stuck.time, setTimeout: () => Symbol("never"), clearTimeout() {} }; // a hidden page's timers
+  const stream = new Stream({ url: "ws://x", rate: RATE, socket: (url) => new FakeSocket(url), clock: stuck, random: () => 0.5 });
+  stream.open();
+  const [socket] = FakeSocket.made;
+  socket.ready();
+  stream.push(ramp(0, 8000));
+  socket.say(ack(1000, 2));
+  for (; stuck.time < 300_000; stuck.time += 100) stream.beat();
+  const kept = socket.texts.filter((message) => message.type === "keepalive").length;
+  assert.ok(kept >= 24 && kept <= 30, String(kept));
+  assert.equal(socket.closed, null, "half a second unacknowledged is no dead connection, however long nothing is said");
+  socket.drop();
+  for (let i = 0; i < 5; i++, stuck.time += 100) stream.beat();
+  assert.equal(FakeSocket.made.length, 2, "it is dialled again without a timer");
+});
+
+test("after a long pause a connection that answers late is not taken for a dead one", () => {
+  const { stream, socket } = opened();
+  socket.ready();
+  stream.push(ramp(0, 8000));
+  socket.say(ack(1000, 2));
+  clock.pass(600_000);
+  for (let at = 8000; at < 40_000; at += 800) {
+    stream.push(ramp(at, at + 800));
+    clock.pass(100);
+  }
+  assert.equal(socket.closed, null);
+});
+
+test("what the server has unjudged is bounded by what it says it takes; the rest waits here and goes as verdicts come", () => {
+  const { stream, socket, events } = opened();
+  socket.ready({ limits: { max_frame_bytes: 1 << 20, max_buffer_seconds: 10 } });
+  for (let at = 0; at < RATE * 20; at += 800) stream.push(ramp(at, at + 800));
+  assert.ok(socket.audio.length >= RATE * 8 && socket.audio.length <= RATE * 8.5, String(socket.audio.length / RATE));
+  assert.equal(named(events, "held").at(-1).by, "server");
+  socket.say({ type: "segment", seq: 3, index: 0, channel: 0, start_ms: 4000, end_ms: 8000 });
+  assert.ok(socket.audio.length > RATE * 15);
+  socket.say(ack(16_000, 4));
+  assert.equal(socket.audio.length, RATE * 20);
+  assert.equal(named(events, "held").at(-1).held, false);
+  assert.deepEqual(socket.audio, [...ramp(0, RATE * 20)]);
+});
+
+test("another operating point is told at once, or when the connection is back; a new session starts with it", () => {
+  const { stream, socket } = opened({ config: { profile: "balanced", detail: "full" } });
+  socket.ready();
+  stream.update({ profile: "strict" });
+  assert.deepEqual(socket.texts.at(-1), { type: "update", config: { profile: "strict", detail: "full" } });
+  socket.drop();
+  stream.update({ profile: "fast" });
+  clock.pass(400);
+  const second = last().ready({ resume: { accepted: true, continue_from_ms: 0 } });
+  assert.deepEqual(second.texts.at(-1), { type: "update", config: { profile: "fast", detail: "full" } });
+  second.drop(4404);
+  const third = last().ready({ session_id: "s2" });
+  assert.equal(third.start.config.profile, "fast");
+  assert.equal(third.texts.length, 1);
 });

@@ -1,233 +1,296 @@
-// The score line over its uncertain band, and under it one strip of verdicts a channel, on one time axis. Draws only when something changed.
-// In: Findings and what stretch of time to show. Used by page.js. Colours and font come from the style sheet (patterns.js); letters and patterns
-// tell the verdicts apart without colour.
+// The picture of the sound and of what was found in it, on one time axis: what is drawn, when, and what the buttons, the pointer and the keys do to it.
+// In: the Check on show (`show`), the player's `playhead_ms`. Out: event `seek {ms}`, `picture()` for the report. Used by page.js, files/ and keep/.
+//
+// Drawing happens in one animation frame, only of layers that changed, and not at all while the page or the chart is out of sight:
+//   the tracks (canvas #plot), the cursor and the playhead over them (#plot-over), the whole recording under them (#overview).
 // @ts-check
 
+import { Axis, Scale } from "./axis.js";
+import { listenTo } from "./gestures.js";
+import { Overlay } from "./overlay.js";
+import { Overview } from "./overview.js";
 import { Brush } from "./patterns.js";
-import { ticks } from "../found/time.js";
-import { panelOf } from "../view/panel.js";
+import { paint } from "./picture.js";
+import { llrOf, lookAt } from "./readout.js";
+import { Screen } from "./screen.js";
+import { prepared } from "./surface.js";
+import { Table } from "./table.js";
+import { layoutOf } from "./tracks.js";
 
-const LIVE_MS = 30_000; // the stretch shown while listening
-const LEFT = 68;
-const RIGHT = 14;
-const TOP = 10;
-const SCORE_H = 132;
-const INSET = 9; // so that a score of 0 or 1 is a line of its own and not the frame
-const LANE_H = 30;
-const LANE_GAP = 6;
-const AXIS_H = 24;
+const BATCH_MS = 100; // sound comes in such batches: the picture runs so far behind, and smoothly
+const OVERVIEW_MS = 500; // between two drawings of the overview while the sound runs on
+const STEPS = 6; // a view, for who wants little motion: it goes on by so many steps
 
-/**
- * @typedef {import("../found/verdict.js").Findings} Findings
- * @typedef {import("../found/history.js").Cell} Cell
- * @typedef {{found: Findings | null, now_ms: number, live: boolean, band: [number, number]}} Scene
- */
+const at = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const canvas = (/** @type {string} */ id) => /** @type {HTMLCanvasElement} */ (at(id));
 
 export class Chart extends EventTarget {
+  #playhead = /** @type {number | null} */ (null);
+  #cursor = /** @type {number | null} */ (null);
+  #due = { frame: 0, tracks: false, over: false, overview: false };
+  #overviewAt = 0;
+  #visible = true;
+  /** the newest batch: how much sound there was then, and when that was */
+  #heard = { ms: 0, at: 0 };
+  #shownNow_ms = 0;
+  /** @type {WeakMap<object, Axis>} every check keeps what one looked at in it */
+  #axes = new WeakMap();
+  /** @type {Brush | null} */ #brush = null;
+
   /** @param {import("../page.js").Page} page */
   constructor(page) {
     super();
     this.page = page;
-    const canvas = (this.canvas = /** @type {HTMLCanvasElement} */ (document.getElementById("plot")));
     this.words = page.words;
-    this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-    /** @type {Scene} */
-    this.scene = { found: null, now_ms: 0, live: false, band: [0.5, 0.5] };
-    this.dirty = false;
-    /** @type {Brush | null} */
-    this.brush = null;
-    const restyle = () => {
-      this.brush = null;
-      this.invalidate();
-    };
-    new ResizeObserver(restyle).observe(canvas);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle);
-    this.lanes = 1;
+    this.check = /** @type {import("../check.js").Check | null} */ (null);
+    this.axis = new Axis();
+    /** @type {import("./tracks.js").Scene} */
+    this.scene = { found: null, sound: null, now_ms: 0, live: false, band: [0.5, 0.5], hint: "", soundless: "" };
+    this.plot = canvas("plot");
+    this.context = /** @type {CanvasRenderingContext2D} */ (this.plot.getContext("2d"));
+    this.screen = new Screen();
+    this.overlay = new Overlay(canvas("plot-over"), at("readout"), this.plot);
+    this.overview = new Overview(canvas("overview"), (ms) => this.#moved(() => this.axis.pan(ms - this.axis.span_ms / 2 - this.axis.from_ms)));
+    this.table = new Table(/** @type {HTMLDetailsElement} */ (at("chart-table")), () => ({ found: this.scene.found, from_ms: this.axis.from_ms, to_ms: this.axis.to_ms, words: this.words }));
+    this.layout = layoutOf(0, 1);
+    this.calm = matchMedia("(prefers-reduced-motion: reduce)");
+    this.#watch();
+    this.#control();
   }
 
   /** @param {import("../check.js").Check} check */
   show(check) {
+    this.scene = this.#sceneOf(check);
+    const { now_ms: total_ms, live, found } = this.scene;
+    const fresh = this.check !== check;
+    if (fresh) {
+      this.check = check;
+      this.axis = this.#axes.get(check) ?? new Axis();
+      this.#axes.set(check, this.axis);
+      this.#cursor = null;
+      this.#shownNow_ms = 0;
+    }
+    if (fresh || total_ms !== this.#heard.ms) this.#heard = { ms: total_ms, at: performance.now() };
+    this.layout = layoutOf(this.layout.width, Math.max(1, found?.lanes.length ?? 1));
+    this.axis.grow(this.#now(), live);
+    attribute(this.plot, "aria-label", this.words.chart.label);
+    attribute(this.plot, "aria-valuemax", String(Math.round(total_ms / 1000)));
+    this.#facts(check);
+    this.table.changed();
+    this.redraw({ tracks: true, over: true, overview: fresh || !live || performance.now() - this.#overviewAt > OVERVIEW_MS });
+  }
+
+  /** @param {import("../check.js").Check} check @returns {import("./tracks.js").Scene} */
+  #sceneOf(check) {
+    const { found: all, sound } = check;
+    const { words, page } = this;
+    const { points, default_point } = page.facts;
     const live = check.kind === "live" && check.running;
-    const found = check.found.windows || live || check.found.done ? check.found : null;
-    const received_ms = check.found.received_ms;
-    const now_ms = live ? Math.max(check.captured_ms, received_ms) : received_ms;
-    const band = this.page.facts.points[check.found.config?.profile ?? check.profile];
-    this.scene = { found, now_ms, live, band };
+    const found = all.windows || live || all.done ? all : null;
+    const now_ms = Math.max(all.received_ms, check.captured_ms, sound?.duration_ms ?? 0);
+    const band = points[all.config?.profile ?? check.profile] ?? points[default_point];
+    return { found, sound, now_ms, live, band, hint: words.plot.empty, soundless: soundlessOf(check, words) };
+  }
+
+  /** Where the player is; null when it does not play this check. */
+  get playhead_ms() {
+    return this.#playhead;
+  }
+
+  set playhead_ms(ms) {
+    if (ms === this.#playhead) return;
+    this.#playhead = ms;
+    // The view goes along with what is played, unless somebody is looking elsewhere on purpose.
+    if (ms !== null && ms > this.axis.to_ms && ms < this.axis.to_ms + 1000) this.#moved(() => this.axis.pan(ms - this.axis.span_ms * 0.05 - this.axis.from_ms)); // the next page
+    this.redraw({ over: true });
+  }
+
+  /** @param {number} from_ms @param {number} to_ms */
+  reveal(from_ms, to_ms) {
+    this.#moved(() => this.axis.reveal(from_ms, to_ms));
+  }
+
+  /**
+   * All tracks on white paper, with a legend, for the report; of what is on show, or of another check.
+   * @param {{check?: import("../check.js").Check | null, width?: number, from_ms?: number, to_ms?: number, dark?: boolean}} [options]
+   * @returns {Promise<Blob>} PNG
+   */
+  picture({ check = this.check, width = 1000, from_ms = 0, to_ms, dark = false } = {}) {
+    const scene = { ...(check ? this.#sceneOf(check) : this.scene), live: false };
+    return paint(scene, { width, from_ms, to_ms: to_ms ?? Math.max(1000, scene.now_ms), words: this.words, brush: (scale) => (dark ? Brush.of(this.plot, scale) : Brush.paper(this.plot, scale)) });
+  }
+
+  /** @param {{tracks?: boolean, over?: boolean, overview?: boolean}} what is new */
+  redraw({ tracks = false, over = false, overview = false }) {
+    const due = this.#due;
+    due.tracks ||= tracks;
+    due.over ||= over || tracks;
+    due.overview ||= overview;
+    if (due.frame || !this.#visible) return;
+    due.frame = requestAnimationFrame(() => {
+      due.frame = 0;
+      this.#draw();
+    });
+  }
+
+  #draw() {
+    const { plot, scene, axis } = this;
+    const width = plot.clientWidth;
+    if (!width) return;
+    const dpr = window.devicePixelRatio || 1;
+    if (width !== this.layout.width) this.layout = layoutOf(width, this.layout.strips.length);
+    const { layout } = this;
+    if (plot.clientHeight !== layout.height) plot.style.height = this.overlay.canvas.style.height = `${layout.height}px`;
+    if (this.#brush?.scale !== dpr) this.#brush = Brush.of(plot, dpr);
+    const brush = this.#brush;
+
+    const before = axis.from_ms;
+    axis.grow(this.#now(), scene.live);
+    const scale = this.screen.scaleOf(axis, layout, dpr);
+    const due = this.#due;
+    if (due.tracks || axis.from_ms !== before) {
+      const moved = this.screen.drawn(layout, dpr);
+      if (due.tracks || moved) {
+        if (prepared(plot, this.context)) this.screen.draw(this.context, { ...scene, now_ms: this.#shownNow_ms }, { layout, scale, brush, words: this.words });
+        due.over = true;
+      }
+    }
+    if (due.over) this.#drawOver(scale, brush);
+    if (due.overview) {
+      this.overview.draw(scene, axis, brush, layout);
+      this.#overviewAt = performance.now();
+    }
+    due.tracks = due.over = due.overview = false;
+    this.#buttons();
+    // The view slides on between two batches of sound.
+    if (this.running && axis.following && !this.calm.matches && performance.now() - this.#heard.at < 1000) {
+      this.redraw({ over: false });
+    }
+  }
+
+  /** @param {Scale} scale @param {Brush} brush */
+  #drawOver(scale, brush) {
+    const { scene, words } = this;
+    const look = this.#cursor === null ? null : lookAt(scene, Math.min(this.#cursor, Math.max(0, scene.now_ms - 1)), scale.px_ms);
+    this.overlay.draw({ look, playhead_ms: this.#playhead, scale, layout: this.layout, brush, words });
+  }
+
+  /** Whether sound comes right now. */
+  get running() {
+    return this.scene.live && this.check?.phase === "listening";
+  }
+
+  /** How much sound the picture shows: what there is, or while it runs a smooth way there, so that it slides and does not jump with every batch. */
+  #now() {
+    const { ms, at } = this.#heard;
+    if (!this.running || document.hidden) return (this.#shownNow_ms = ms);
+    if (this.calm.matches) {
+      const step = this.axis.span_ms / STEPS;
+      this.#shownNow_ms = ms;
+      return this.axis.following && ms > this.axis.span_ms ? Math.ceil(ms / step) * step : ms;
+    }
+    const aim = Math.min(ms, ms - BATCH_MS + (performance.now() - at));
+    this.#shownNow_ms = aim < this.#shownNow_ms && this.#shownNow_ms - aim < 2 * BATCH_MS ? this.#shownNow_ms : aim;
+    return this.#shownNow_ms;
+  }
+
+  /** @param {() => void} act on the axis */
+  #moved(act) {
+    act();
+    this.table.changed();
+    this.redraw({ tracks: true, overview: true });
+  }
+
+  /** @param {number | null} ms @param {boolean} [keep] in sight */
+  #point(ms, keep = false) {
+    this.#cursor = ms === null ? null : Math.max(0, Math.min(ms, this.axis.total_ms));
+    if (keep && this.#cursor !== null) this.#moved(() => this.axis.keep(/** @type {number} */ (this.#cursor)));
+    else this.redraw({ over: true });
+  }
+
+  /** @param {number} ms */
+  #seek(ms) {
+    if (!this.axis.total_ms) return;
+    this.#point(ms);
+    this.dispatchEvent(new CustomEvent("seek", { detail: { ms: /** @type {number} */ (this.#cursor) } }));
+  }
+
+  #watch() {
+    const restyle = () => {
+      this.#brush = null;
+      this.screen.forget();
+      this.redraw({ tracks: true, overview: true });
+    };
+    new ResizeObserver(() => this.redraw({ tracks: true, overview: true })).observe(this.plot);
+    for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) matchMedia(query).addEventListener("change", restyle);
+    new IntersectionObserver(([entry]) => {
+      this.#visible = entry.isIntersecting;
+      if (this.#visible) this.redraw({ tracks: true, overview: true });
+    }).observe(/** @type {HTMLElement} */ (this.plot.closest(".chart")));
+    document.addEventListener("visibilitychange", () => document.hidden || this.redraw({ tracks: true, overview: true }));
+  }
+
+  #control() {
+    const scale = () => this.screen.scale;
+    const cursor = () => this.#cursor ?? this.#playhead ?? (this.axis.following ? this.axis.total_ms : this.axis.from_ms + this.axis.span_ms / 2);
+    const acts = {
+      point: (/** @type {number | null} */ x) => this.#point(x === null ? null : scale().ms(x)),
+      seek: (/** @type {number} */ x) => this.#seek(scale().ms(x)),
+      pan: (/** @type {number} */ px) => this.#moved(() => this.axis.pan(px * scale().px_ms)),
+      zoom: (/** @type {number} */ factor, /** @type {number | undefined} */ x) => this.#moved(() => this.axis.zoom(factor, x === undefined ? (this.#cursor ?? undefined) : scale().ms(x))),
+      step: (/** @type {number} */ views) => this.#point(cursor() + (this.#cursor === null ? 0 : views * this.axis.span_ms), true),
+      shift: (/** @type {number} */ views) => this.#moved(() => this.axis.pan(views * this.axis.span_ms)),
+      edge: (/** @type {boolean} */ end) => this.#point(end ? this.axis.total_ms : 0, true),
+      fit: () => this.#moved(() => this.axis.fit()),
+      follow: () => this.scene.live && this.#moved(() => this.axis.follow()),
+      choose: () => this.#seek(cursor()),
+      leave: () => this.#point(null),
+    };
+    listenTo(this.plot, acts);
+    at("chart-closer").addEventListener("click", () => acts.zoom(0.5, undefined));
+    at("chart-wider").addEventListener("click", () => acts.zoom(2, undefined));
+    at("chart-fit").addEventListener("click", acts.fit);
+    at("chart-follow").addEventListener("click", acts.follow);
+  }
+
+  #buttons() {
+    const { axis, scene } = this;
+    const set = (/** @type {string} */ id, /** @type {boolean} */ on) => {
+      const button = /** @type {HTMLButtonElement} */ (at(id));
+      if (button.disabled === on) button.disabled = !on;
+    };
+    set("chart-closer", axis.total_ms > 0 && axis.span_ms > 500);
+    set("chart-wider", axis.span_ms < axis.whole_ms);
+    set("chart-fit", axis.total_ms > 0);
+    set("chart-follow", scene.live);
+    attribute(at("chart-fit"), "aria-pressed", String(axis.fitting && axis.total_ms > 0));
+    attribute(at("chart-follow"), "aria-pressed", String(scene.live && axis.following));
+  }
+
+  /** @param {import("../check.js").Check} check */
+  #facts({ found }) {
     const { words } = this;
-    const label = found ? words.plot.label(panelOf(check, words).title, received_ms) : words.plot.empty;
-    if (this.canvas.getAttribute("aria-label") !== label) this.canvas.setAttribute("aria-label", label);
-    const lanes = Math.max(1, this.scene.found?.lanes.length ?? 1);
-    if (lanes !== this.lanes) {
-      this.lanes = lanes;
-      this.canvas.style.height = `${this.height}px`;
-    }
-    this.invalidate();
-  }
-
-  get height() {
-    return TOP + SCORE_H + this.lanes * (LANE_H + LANE_GAP) + AXIS_H + 8;
-  }
-
-  invalidate() {
-    if (this.dirty) return;
-    this.dirty = true;
-    requestAnimationFrame(() => {
-      this.dirty = false;
-      this._draw();
-    });
-  }
-
-  _draw() {
-    const width = this.canvas.clientWidth;
-    const height = this.canvas.clientHeight;
-    const scale = window.devicePixelRatio || 1;
-    if (!width || !height) return;
-    if (this.canvas.width !== Math.round(width * scale) || this.canvas.height !== Math.round(height * scale)) {
-      this.canvas.width = Math.round(width * scale);
-      this.canvas.height = Math.round(height * scale);
-    }
-    const c = this.context;
-    c.setTransform(scale, 0, 0, scale, 0, 0);
-    c.clearRect(0, 0, width, height);
-    this.brush ??= new Brush(this.canvas, scale);
-    const { found, now_ms, live } = this.scene;
-    const from = live ? Math.max(0, now_ms - LIVE_MS) : 0;
-    const to = live ? Math.max(LIVE_MS, now_ms) : Math.max(1000, found ? now_ms : LIVE_MS);
-    const right = width - RIGHT;
-    const x = (/** @type {number} */ ms) => LEFT + ((Math.min(to, Math.max(from, ms)) - from) / (to - from)) * (right - LEFT);
-    const y = (/** @type {number} */ score) => TOP + INSET + (1 - score) * (SCORE_H - 2 * INSET);
-    this._frame(right, y);
-    this._axis(from, to, x, right);
-    c.save();
-    c.beginPath();
-    c.rect(LEFT, 0, right - LEFT, height);
-    c.clip();
-    // With two channels the strips tell which one a stretch belongs to; shading behind both lines would not.
-    for (const range of (this.lanes === 1 && found?.done?.spoof_ranges) || []) this._range(x(range.start_ms), x(range.end_ms));
-    (found?.lanes ?? []).forEach((lane, index) => {
-      const cells = visible(lane.cells, from, to);
-      const end = live ? Math.max(now_ms, cells.at(-1)?.to_ms ?? 0) : to;
-      this._line(cells, x, y, index);
-      this._strip(cells, x, TOP + SCORE_H + LANE_GAP + index * (LANE_H + LANE_GAP), end);
-    });
-    c.restore();
-    if (live && found) this._now(x(now_ms));
-    if (!found) this._hint(LEFT, right);
-  }
-
-  /** @param {number} right @param {(score: number) => number} y */
-  _frame(right, y) {
-    const c = this.context;
-    const brush = /** @type {Brush} */ (this.brush);
-    const [low, high] = this.scene.band;
-    c.fillStyle = brush.colours.band;
-    c.fillRect(LEFT, y(high), right - LEFT, y(low) - y(high));
-    brush.text(c, this.words.plot.machine, LEFT - 10, y(1), { align: "right", colour: brush.colours.spoof });
-    brush.text(c, this.words.plot.human, LEFT - 10, y(0), { align: "right", colour: brush.colours.bonafide });
-    const middle = (y(low) + y(high)) / 2;
-    if (middle > y(1) + 20 && middle < y(0) - 20) brush.text(c, this.words.plot.band, LEFT - 10, middle, { align: "right" });
-    c.strokeStyle = brush.colours.line;
-    c.lineWidth = 1;
-    c.strokeRect(LEFT + 0.5, TOP + 0.5, right - LEFT - 1, SCORE_H - 1);
-    for (let lane = 0; lane < this.lanes; lane++) {
-      c.strokeRect(LEFT + 0.5, TOP + SCORE_H + LANE_GAP + lane * (LANE_H + LANE_GAP) + 0.5, right - LEFT - 1, LANE_H - 1);
-      if (this.lanes > 1) brush.text(c, String(lane + 1), LEFT - 10, TOP + SCORE_H + LANE_GAP + lane * (LANE_H + LANE_GAP) + LANE_H / 2, { align: "right" });
-    }
-  }
-
-  /** @param {number} from @param {number} to @param {(ms: number) => number} x @param {number} right */
-  _axis(from, to, x, right) {
-    const c = this.context;
-    const brush = /** @type {Brush} */ (this.brush);
-    const top = TOP + SCORE_H + this.lanes * (LANE_H + LANE_GAP) + LANE_GAP;
-    for (const at of ticks(from, to, Math.max(2, Math.floor((right - LEFT) / 90)))) {
-      c.fillStyle = brush.colours.line;
-      c.fillRect(Math.round(x(at)), top - LANE_GAP + 2, 1, 5);
-      if (x(at) < right - 14 || at === to) brush.text(c, this.words.clock(at), Math.min(x(at), right - 12), top + 11, { align: "center" });
-    }
-  }
-
-  /** A stretch the final result calls machine-made. @param {number} left @param {number} right */
-  _range(left, right) {
-    const c = this.context;
-    const brush = /** @type {Brush} */ (this.brush);
-    c.globalAlpha = 0.1;
-    c.fillStyle = brush.colours.spoof;
-    c.fillRect(left, TOP, right - left, SCORE_H);
-    c.globalAlpha = 1;
-  }
-
-  /** @param {Cell[]} cells @param {(ms: number) => number} x @param {(score: number) => number} y @param {number} index */
-  _line(cells, x, y, index) {
-    const c = this.context;
-    const brush = /** @type {Brush} */ (this.brush);
-    c.strokeStyle = brush.colours.ink;
-    c.lineWidth = 2;
-    c.lineJoin = c.lineCap = "round";
-    c.setLineDash(index ? [6, 4] : []);
-    c.beginPath();
-    let pen = false;
-    cells.forEach((cell, i) => {
-      if (cell.score === null) return void (pen = false);
-      const first = !pen;
-      // From its left end (or its middle, joined to the one before) to the middle; the last of a run goes on to its right end.
-      if (first) c.moveTo(x(cell.from_ms), y(cell.score));
-      c.lineTo((x(cell.from_ms) + x(cell.to_ms)) / 2, y(cell.score));
-      if (cells[i + 1]?.score == null) c.lineTo(x(cell.to_ms), y(cell.score));
-      pen = true;
-    });
-    c.stroke();
-    c.setLineDash([]);
-    c.globalAlpha = 0.25;
-    c.fillStyle = brush.colours.ink;
-    for (const { from_ms, to_ms, low, high, windows } of cells) {
-      if (windows > 1 && low !== null && high !== null) c.fillRect(x(from_ms), y(high), Math.max(1, x(to_ms) - x(from_ms)), Math.max(1, y(low) - y(high)));
-    }
-    c.globalAlpha = 1;
-  }
-
-  /** @param {Cell[]} cells @param {(ms: number) => number} x @param {number} top @param {number} end */
-  _strip(cells, x, top, end) {
-    const brush = /** @type {Brush} */ (this.brush);
-    for (let i = 0, next; i < cells.length; i = next) {
-      const { verdict, gap } = cells[i];
-      for (next = i + 1; next < cells.length && cells[next].verdict === verdict && cells[next].gap === gap; next++);
-      const left = x(cells[i].from_ms);
-      const right = x(next < cells.length ? cells[next - 1].to_ms : Math.min(end, cells[next - 1].to_ms));
-      const letter = gap ? (right - left > 70 ? this.words.plot.gap : "") : this.words.letter[verdict];
-      brush.block(this.context, gap ? "gap" : verdict, left, top, Math.max(1, right - left - (next < cells.length ? 1.5 : 0)), LANE_H, letter);
-    }
-  }
-
-  /** @param {number} at */
-  _now(at) {
-    const c = this.context;
-    c.fillStyle = /** @type {Brush} */ (this.brush).colours.muted;
-    c.fillRect(Math.round(at), TOP, 1, SCORE_H + this.lanes * (LANE_H + LANE_GAP));
-  }
-
-  /** @param {number} left @param {number} right */
-  _hint(left, right) {
-    /** @type {Brush} */ (this.brush).text(this.context, this.words.plot.empty, (left + right) / 2, TOP + SCORE_H * 0.82, { align: "center" });
+    const standing = found.done ?? found.standing;
+    const settled = standing && standing.state !== "warming" ? { llr: standing.llr, score: standing.score } : null;
+    put("fact-llr", llrOf(/** @type {any} */ (settled), words));
   }
 }
 
-/**
- * The cells that touch [from, to]; found by halving, because hours of them may lie before.
- * @param {Cell[]} cells
- * @param {number} from
- * @param {number} to
- */
-export function visible(cells, from, to) {
-  const firstWhere = (/** @type {(cell: Cell) => boolean} */ test) => {
-    let low = 0;
-    let high = cells.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (test(cells[middle])) high = middle;
-      else low = middle + 1;
-    }
-    return low;
-  };
-  return cells.slice(firstWhere((cell) => cell.to_ms > from), firstWhere((cell) => cell.from_ms >= to));
+/** Why there is no picture of the sound; "" when there is one. @param {import("../check.js").Check} check @param {import("../words/index.js").Words} words */
+function soundlessOf({ kind, sound, picture, phase }, { chart }) {
+  if (sound) return "";
+  if (picture === "long") return chart.soundLong;
+  if (picture === "unreadable") return chart.soundNone;
+  if (picture === "reading") return chart.soundComing;
+  return kind === "file" && phase === "result" ? "" : chart.soundEmpty;
+}
+
+/** @param {HTMLElement} element @param {string} name @param {string} text */
+function attribute(element, name, text) {
+  if (element.getAttribute(name) !== text) element.setAttribute(name, text);
+}
+
+/** @param {string} id @param {string} text */
+function put(id, text) {
+  if (at(id).textContent !== text) at(id).textContent = text;
 }

@@ -1,25 +1,39 @@
-// What the canvas paints with: the style sheet's colours and font, and one pattern a verdict, so that colour never stands alone. Used by plot.js.
+// What the canvas paints with: the style sheet's colours and font (or those of paper), and one pattern a verdict, so that colour never stands alone.
+// Used by chart.js, tracks.js and marks.js.
 // @ts-check
 
-const NAMES = /** @type {const} */ (["ink", "muted", "line", "panel", "bonafide", "spoof", "uncertain", "no_speech", "band", "on_verdict"]);
+const NAMES = /** @type {const} */ (["ink", "muted", "line", "panel", "bonafide", "spoof", "uncertain", "no_speech", "band", "on_verdict", "accent", "focus"]);
 const TILE = 8;
+
+/** On white paper, whatever the screen looks like: the light theme of page.css. @type {Record<(typeof NAMES)[number], string>} */
+export const PAPER = {
+  ink: "#1b1f24", muted: "#5a6169", line: "#d8d6d0", panel: "#ffffff", bonafide: "#0b62a8", spoof: "#b5420a", uncertain: "#63686f", no_speech: "#83888f",
+  band: "rgb(99 104 111 / 13%)", on_verdict: "#ffffff", accent: "#0b4f80", focus: "#7a3ff2",
+};
 
 /**
  * @typedef {"bonafide" | "spoof" | "uncertain" | "no_speech" | "gap"} Kind
  */
 
 export class Brush {
-  /**
-   * @param {HTMLCanvasElement} canvas
-   * @param {number} scale device pixels a CSS pixel
-   */
-  constructor(canvas, scale) {
+  /** @param {HTMLCanvasElement} canvas whose style names colours and font @param {number} scale device pixels a CSS pixel */
+  static of(canvas, scale) {
     const style = getComputedStyle(canvas);
-    this.colours = /** @type {Record<(typeof NAMES)[number], string>} */ (
-      Object.fromEntries(NAMES.map((name) => [name, style.getPropertyValue(`--${name.replace("_", "-")}`).trim()]))
-    );
-    this.font = style.fontFamily;
+    const colours = Object.fromEntries(NAMES.map((name) => [name, style.getPropertyValue(`--${name.replace("_", "-")}`).trim()]));
+    return new Brush(/** @type {typeof PAPER} */ (colours), style.fontFamily, scale);
+  }
+
+  /** For paper: its own colours, the canvas's font. @param {HTMLCanvasElement} canvas @param {number} scale */
+  static paper(canvas, scale) {
+    return new Brush(PAPER, getComputedStyle(canvas).fontFamily, scale);
+  }
+
+  /** @param {typeof PAPER} colours @param {string} font @param {number} scale */
+  constructor(colours, font, scale) {
+    this.colours = colours;
+    this.font = font;
     this.scale = scale;
+    this.dark = isDark(colours.panel);
     const { spoof, uncertain, muted, line } = this.colours;
     /** @type {Record<Kind, CanvasPattern | string | null>} */
     this.fills = {
@@ -53,7 +67,7 @@ export class Brush {
     const middle = left + width / 2;
     if (kind === "no_speech" || kind === "gap") {
       c.fillStyle = this.colours.panel;
-      if (kind === "gap") c.fillRect(middle - 34, top + 6, 68, height - 12);
+      if (kind === "gap" && letter) c.fillRect(middle - 35, top + 6, 70, height - 12);
       if (kind === "gap") this.text(c, letter, middle, top + height / 2 + 1, { align: "center" });
       return;
     }
@@ -67,14 +81,14 @@ export class Brush {
    * @param {string} text
    * @param {number} x
    * @param {number} y
-   * @param {{align?: CanvasTextAlign, colour?: string, weight?: number, size?: number}} [how]
+   * @param {{align?: CanvasTextAlign, colour?: string, weight?: number, size?: number, most?: number}} [how] most: the width it is pressed into
    */
-  text(c, text, x, y, { align = "left", colour = this.colours.muted, weight = 400, size = 12 } = {}) {
+  text(c, text, x, y, { align = "left", colour = this.colours.muted, weight = 400, size = 12, most = undefined } = {}) {
     c.font = `${weight} ${size}px ${this.font}`;
     c.textAlign = align;
     c.textBaseline = "middle";
     c.fillStyle = colour;
-    c.fillText(text, x, y);
+    c.fillText(text, x, y, most);
   }
 
   /** @param {string} ground @param {number} alpha @param {string} ink @param {boolean} thick */
@@ -117,4 +131,14 @@ export class Brush {
     pattern?.setTransform(new DOMMatrix().scale(1 / this.scale));
     return pattern;
   }
+}
+
+/** Whether a ground is dark, however the style sheet writes it. @param {string} colour */
+function isDark(colour) {
+  const c = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
+  c.fillStyle = colour;
+  const hex = /^#(..)(..)(..)$/.exec(c.fillStyle); // a canvas gives every opaque colour back like this
+  if (!hex) return false;
+  const [r, g, b] = hex.slice(1).map((part) => parseInt(part, 16));
+  return 0.299 * r + 0.587 * g + 0.114 * b < 110;
 }

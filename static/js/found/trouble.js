@@ -16,6 +16,13 @@ export class Trouble extends Error {
 }
 
 const RETRY = { wait_ms: 0 };
+/** What the server says at its door, on a socket as in an answer. `needsKey` where a key was given is `wrongKey`: live/keyring.js knows. */
+const AT_THE_DOOR = /** @type {Record<string, string>} */ ({
+  unauthorized: "needsKey",
+  authorisation_expired: "keyEnded",
+  scope_missing: "keyScope",
+  local_only: "localOnly",
+});
 
 /**
  * What getUserMedia, an AudioContext or a worklet threw.
@@ -48,12 +55,16 @@ export function troubleOfMicrophone(error) {
 export function troubleOfEnd({ reason, trouble, code, message, retry_after_ms, close_code }) {
   if (trouble) return trouble;
   if (reason === "done") return code === "session_too_long" ? new Trouble("tooLong") : null;
+  const barred = AT_THE_DOOR[code ?? ""];
+  if (barred) return new Trouble(barred, RETRY);
+  if (code === "rate_limited") return new Trouble("limited", { wait_ms: retry_after_ms ?? 5000 });
+  if (code === "quota_exceeded") return new Trouble("quota", { wait_ms: retry_after_ms ?? 60_000 });
   if (reason === "refused") return new Trouble("full", { wait_ms: retry_after_ms ?? 5000 });
   if (reason === "unreachable") return new Trouble("unreachable", RETRY);
   if (code === "result_lost" || code === "no_answer") return new Trouble("resultLost", RETRY);
   if (reason === "lost") return new Trouble("lost", RETRY);
   if (reason === "aborted") return new Trouble("aborted", RETRY);
-  if (close_code === 4401 || close_code === 4403 || close_code === 4440) return new Trouble("needsKey");
+  if (close_code === 4401 || close_code === 4403 || close_code === 4440) return new Trouble("needsKey", RETRY);
   if (code === "taken_over" || close_code === 4409) return new Trouble("takenOver", RETRY);
   return new Trouble("other", { fact: message, ...RETRY });
 }
@@ -65,6 +76,8 @@ export function troubleOfEnd({ reason, trouble, code, message, retry_after_ms, c
  * @param {{max_upload_bytes: number, max_audio_seconds: number}} limits
  */
 export function troubleOfAnswer(status, problem, limits) {
+  const barred = AT_THE_DOOR[problem?.code];
+  if (barred) return new Trouble(barred, RETRY);
   switch (problem?.code) {
     case "unsupported_audio":
       return new Trouble("notAudio");
@@ -81,9 +94,15 @@ export function troubleOfAnswer(status, problem, limits) {
       return new Trouble("slow", RETRY);
     case "server_full":
       return new Trouble("full", { wait_ms: problem.retry_after_ms ?? 5000 });
+    case "rate_limited":
+      return new Trouble("limited", { wait_ms: problem.retry_after_ms ?? 5000 });
+    case "quota_exceeded":
+      return new Trouble("quota", { wait_ms: problem.retry_after_ms ?? 60_000 });
   }
+  if (status === 429) return new Trouble("limited", { wait_ms: problem?.retry_after_ms ?? 5000 });
+  if (status === 503) return new Trouble("unready", { wait_ms: problem?.retry_after_ms ?? 3000 }); // it ends, starts or is elsewhere
   if (status === 413) return new Trouble("fileTooBig", { fact: limits.max_upload_bytes }); // a proxy's own limit
-  if (status === 401 || status === 403) return new Trouble("needsKey");
+  if (status === 401 || status === 403) return new Trouble("needsKey", RETRY);
   if (status === 0) return new Trouble("unreachable", RETRY);
   return new Trouble("other", { fact: problem?.detail || problem?.message, ...RETRY });
 }

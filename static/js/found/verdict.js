@@ -3,18 +3,23 @@
 // @ts-check
 
 import { History } from "./history.js";
+import { Kept } from "./kept.js";
 
 /**
  * @typedef {import("./history.js").VerdictName} VerdictName
  * @typedef {{verdict: VerdictName, score: number | null, speech_ms: number, as_of_ms: number, channel: number,
  *   state: "warming" | "provisional" | "stable"}} Standing
- * @typedef {{kind: "warning" | "alert" | "cleared" | "dropped" | "restarted" | "error" | "altered", code?: string, message?: string, at_ms?: number,
- *   to_ms?: number, missing_ms?: number, times: number}} Notice
+ * @typedef {{kind: "warning" | "alert" | "cleared" | "dropped" | "restarted" | "error" | "altered" | "paused", code?: string, message?: string, at_ms?: number,
+ *   to_ms?: number, missing_ms?: number, lasted_ms?: number, times: number}} Notice
+ * @typedef {{kind: string, at_ms: number, to_ms?: number}} Mark
  * @typedef {"waiting" | VerdictName} Tone
  */
 
 const LAG_WINDOWS = 6;
+const LOW_HOPS = 4; // quiet hops after which the server warns of a low level
 const MOST_NOTICES = 20;
+const MOST_MARKS = 400;
+const MARKED = ["alert", "cleared", "dropped", "restarted", "paused"];
 
 export class Findings {
   constructor() {
@@ -22,6 +27,10 @@ export class Findings {
     this.lanes = [];
     /** @type {Notice[]} newest first */
     this.notices = [];
+    /** @type {Mark[]} what the chart marks on its axis, in the order it came */
+    this.marks = [];
+    /** @type {{as_of_ms: number, speech_ms: number, after_ms: number} | null} when the running verdict first said anything, and how long after speech began */
+    this.first = null;
     /** @type {Map<number, Standing>} */
     this.standings = new Map();
     this.received_ms = 0;
@@ -41,10 +50,13 @@ export class Findings {
     this.config = null;
     /** @type {any} the `done` message, or the answer to an upload */
     this.done = null;
+    /** what was said, word for word, for the exports */
+    this.kept = new Kept();
   }
 
   /** @param {any} message one message of the server */
   take(message) {
+    this.kept.take(message);
     switch (message.type) {
       case "ready":
         this.model = message.model;
@@ -68,7 +80,7 @@ export class Findings {
         else this._alarmAt = message.at_ms;
         break;
       case "warning":
-        this.note({ kind: "warning", code: message.code, message: message.message, at_ms: message.range_ms?.[0], to_ms: message.range_ms?.[1] });
+        this.note({ kind: "warning", code: message.code, message: message.message, at_ms: this._since(message), to_ms: message.range_ms?.[1] });
         break;
       case "error":
         if (!message.fatal) this.note({ kind: "error", code: message.code, message: message.message });
@@ -78,14 +90,30 @@ export class Findings {
     }
   }
 
+  /** Where a warning begins: its range is that of a window, and a window that ends in silence may begin with a voice. @param {any} warning @returns {number | undefined} */
+  _since({ code, range_ms }) {
+    const quiet_ms = LOW_HOPS * 1000 * (this.config?.hop_seconds ?? 0.5);
+    return code === "low_level" && range_ms ? Math.max(range_ms[0], range_ms[1] - quiet_ms) : range_ms?.[0];
+  }
+
   /**
    * Adds a notice; the same one again only counts up, and moves to the top.
    * @param {Omit<Notice, "times">} notice
    */
   note(notice) {
+    if (MARKED.includes(notice.kind) && notice.at_ms !== undefined) {
+      const { kind, at_ms, to_ms } = notice;
+      this.marks = [...this.marks.slice(1 - MOST_MARKS), to_ms === undefined ? { kind, at_ms } : { kind, at_ms, to_ms }];
+    }
     const same = notice.kind === "warning" || notice.kind === "error";
     const before = same ? this.notices.find((n) => n.kind === notice.kind && n.code === notice.code) : undefined;
     this.notices = [{ ...notice, times: (before?.times ?? 0) + 1 }, ...this.notices.filter((n) => n !== before)].slice(0, MOST_NOTICES);
+  }
+
+  /** The pause that was noted last is over. @param {number} lasted_ms */
+  resumed(lasted_ms) {
+    const last = this.notices.find((notice) => notice.kind === "paused");
+    this.notices = this.notices.map((notice) => (notice === last ? { ...notice, lasted_ms } : notice));
   }
 
   /**
@@ -94,6 +122,7 @@ export class Findings {
    */
   restarted({ at_ms, missing_ms }) {
     this.note({ kind: "restarted", at_ms, missing_ms });
+    this.kept.restarted(at_ms);
     if (missing_ms) for (const lane of this.lanes) lane.gap(at_ms - missing_ms, at_ms);
     this.standings.clear();
     this._calm(at_ms);
@@ -137,6 +166,15 @@ export class Findings {
     const before = this.standings.get(message.channel);
     if (message.speech_ms > (before?.speech_ms ?? 0)) this.spoke_ms = message.as_of_ms;
     this.standings.set(message.channel, message);
+    this.lanes[message.channel]?.activity.counted(message);
+    if (message.state !== "warming") this.first ??= { as_of_ms: message.as_of_ms, speech_ms: message.speech_ms, after_ms: this._waited(message) };
+  }
+
+  /** From the first speech to a verdict, as the page sees it. Where in its hop speech began is not told: at the latest where it fits. @param {Standing} verdict */
+  _waited({ as_of_ms, channel }) {
+    const spoken = this.lanes[channel]?.activity.hops.find((hop) => hop.speech_ms > 0);
+    const began_ms = spoken ? spoken.to_ms - spoken.speech_ms : 0;
+    return Math.max(0, Math.round(as_of_ms - began_ms + (this._lags.at(-1) ?? 0)));
   }
 
   /** @param {any} done */
@@ -165,7 +203,8 @@ export function findings(messages) {
 export function findingsOfFile(answer) {
   const segments = answer.segments.map((/** @type {any} */ s) => ({ ...s, type: "segment" }));
   const warnings = answer.warnings.map((/** @type {any} */ w) => ({ ...w, type: "warning" }));
-  return findings([...segments, ...warnings, { ...answer, type: "done" }]);
+  const { segments: _, warnings: __, ...done } = answer; // they are kept once, in columns (kept.js)
+  return findings([...segments, ...warnings, { ...done, type: "done" }]);
 }
 
 /**

@@ -5,6 +5,12 @@
 import { Trouble, troubleOfAnswer } from "../found/trouble.js";
 
 const PROTOCOL = "voxproof.v1";
+const NO_LIMITS = { max_upload_bytes: 0, max_audio_seconds: 0 };
+/** Troubles that another key may end. */
+const OF_KEYS = new Set(["needsKey", "wrongKey", "keyEnded", "keyScope"]);
+
+/** @param {{key: string} | null | undefined} trouble */
+export const wantsKey = (trouble) => OF_KEYS.has(trouble?.key ?? "");
 
 export class Keyring {
   /** @param {import("../settings.js").Settings} settings @param {string} base the page's own address @param {typeof fetch} [ask] */
@@ -20,17 +26,23 @@ export class Keyring {
     return key ? { Authorization: `Bearer ${key}` } : {};
   }
 
-  /** @returns {string[] | Promise<string[]>} the subprotocols to offer; rejects with a Trouble */
+  /** @returns {string[] | Promise<string[]>} the subprotocols to offer; rejects with a Trouble. A token is asked for anew each time: it opens one connection */
   protocols() {
     return this.settings.choices.key ? this.#withToken() : [PROTOCOL];
   }
 
+  /** The server says the same to no key and to a wrong one; a person wants to know which. @template {Trouble | null} T @param {T} trouble @returns {T | Trouble} */
+  told(trouble) {
+    return trouble?.key === "needsKey" && this.settings.choices.key ? new Trouble("wrongKey", { wait_ms: trouble.wait_ms }) : trouble;
+  }
+
   async #withToken() {
-    const answer = await this.ask(new URL("v1/tokens", this.base), { method: "POST", headers: { ...this.headers(), "Content-Type": "application/json" }, body: "{}" }).catch(() => {
+    const request = { method: "POST", headers: { ...this.headers(), "Content-Type": "application/json" }, body: '{"scopes":["stream"]}' };
+    const answer = await this.ask(new URL("v1/tokens", this.base), request).catch(() => {
       throw new Trouble("unreachable", { wait_ms: 0 });
     });
     const content = await answer.json().catch(() => null);
-    if (!answer.ok) throw troubleOfAnswer(answer.status, content, { max_upload_bytes: 0, max_audio_seconds: 0 });
+    if (!answer.ok) throw this.told(troubleOfAnswer(answer.status, content, NO_LIMITS));
     return [PROTOCOL, content.subprotocol];
   }
 }

@@ -3,10 +3,15 @@
 
 import { Check } from "../check.js";
 import { Sound } from "../chart/sound.js";
+import { Awake } from "./awake.js";
+import { Controls } from "./controls.js";
+import { KeyField } from "./keyfield.js";
 import { Live } from "./live.js";
 import { Meter } from "./meter.js";
+import { PauseButton } from "./pause.js";
 import { Recording } from "./recording.js";
 import { Stream } from "./stream.js";
+import { TabTitle } from "./tabtitle.js";
 
 const element = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
@@ -17,9 +22,19 @@ export class Listening {
   constructor(page) {
     this.page = page;
     const part = (/** @type {string} */ name) => /** @type {HTMLElement} */ (document.querySelector(`#meter .${name}`));
-    this.meter = new Meter({ root: element("meter"), bar: part("bar"), peak: part("peak"), value: element("level") }, page.words.level);
+    const parts = { root: element("meter"), bar: part("bar"), peak: part("peak"), value: element("level") };
+    this.meter = new Meter(parts, (dbfs) => page.words.level(dbfs));
+    this.awake = new Awake();
+    this.title = new TabTitle(page.words);
+    this.controls = new Controls(page);
+    this.keyField = new KeyField(page);
+    this.pauseButton = new PauseButton(page);
     window.addEventListener("online", () => this.live?.stream?.retryNow());
     window.addEventListener("pagehide", () => this.live?.cancel());
+    page.settings.addEventListener("change", (event) => {
+      const { profile } = /** @type {CustomEvent} */ (event).detail;
+      if (profile) this.live?.update({ profile });
+    });
   }
 
   start() {
@@ -27,16 +42,19 @@ export class Listening {
     if (this.live) return;
     const url = new URL("v1/stream", this.page.base);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    const { profile } = settings.choices;
-    const config = { profile, detail: "full" };
-    const live = (this.live = new Live({ url: url.href, config, makeStream: (options) => new Stream({ ...options, protocols: () => keyring.protocols() }) }));
-    const check = new Check({ kind: "live", source: words.source.none, profile });
-    check.found = live.found;
-    check.again = () => this.start();
+    const { profile, source, device } = settings.choices;
+    const makeStream = (/** @type {any} */ options) => new Stream({ ...options, protocols: () => keyring.protocols() });
+    const live = (this.live = new Live({ url: url.href, config: { profile, detail: "full" }, wanted: { source, device }, makeStream }));
+    const check = new Check({ kind: "live", source: source === "tab" ? words.controls.source.tab : words.source.none, profile });
+    Object.assign(check, { input: source, found: live.found });
+    check.again = () => {
+      if (!check.found.windows) visit.remove(check); // a try that failed need not stay
+      this.start();
+    };
     visit.add(check);
     live.addEventListener("heard", (event) => {
       const { samples, sent, levels } = /** @type {CustomEvent} */ (event).detail;
-      const { rate } = /** @type {import("./microphone.js").Microphone} */ (live.microphone);
+      const { rate } = /** @type {import("./input.js").Input} */ (live.input);
       (check.sound ??= new Sound(rate)).push(samples);
       (check.recording ??= new Recording(rate)).push(sent);
       this.meter.hear(levels);
@@ -44,12 +62,15 @@ export class Listening {
     });
     live.addEventListener("change", () => {
       if (live.phase === "over") return;
-      const { phase, status, microphone } = live;
+      const { phase, status, input } = live;
       if (status?.retry_in_ms !== undefined) check.wait_until = status.at + status.retry_in_ms;
-      if (phase === "connecting" && microphone && check.phase !== "connecting") this.#opened(check, microphone);
+      if (phase === "connecting" && input && check.phase !== "connecting") this.#opened(check, input);
+      if (phase === "paused") this.meter.rest();
       visit.changed(check, { phase, status });
+      this.title.say(check);
     });
     live.addEventListener("end", (event) => this.#ended(check, /** @type {CustomEvent} */ (event).detail.trouble));
+    visit.changed(check, { phase: "asking" });
     void live.start();
   }
 
@@ -61,24 +82,45 @@ export class Listening {
     this.live?.cancel();
   }
 
-  /** @param {Check} check @param {import("./microphone.js").Microphone} microphone */
-  #opened(check, microphone) {
+  pause() {
+    void this.live?.pause();
+  }
+
+  resume() {
+    this.live?.resume();
+  }
+
+  /** @param {Check} check @param {import("./input.js").Input} input */
+  #opened(check, input) {
     const { words } = this.page;
-    check.source = words.source.named(microphone.label, microphone.rate);
-    const names = microphone.altered.map((name) => /** @type {any} */ (words.processing)[name]);
+    check.source = words.source.named(input.kind === "tab" ? words.controls.source.tab : input.label, input.rate);
+    const names = input.altered.map((name) => /** @type {any} */ (words.processing)[name]);
     if (names.length) check.found.note({ kind: "altered", message: names.join(", ") });
+    this.awake.start();
+    this.controls.look(); // now the browser tells the names
+  }
+
+  /** @param {Check} check @param {import("../found/trouble.js").Trouble | null} ended */
+  #ended(check, ended) {
+    const trouble = this.page.keyring.told(ended);
+    this.live = null;
+    this.meter.rest();
+    this.awake.stop();
+    this.#settle(check, trouble);
+    this.title.end(check);
   }
 
   /** @param {Check} check @param {import("../found/trouble.js").Trouble | null} trouble */
-  #ended(check, trouble) {
+  #settle(check, trouble) {
     const { visit } = this.page;
-    this.live = null;
-    this.meter.rest();
     const { found } = check;
     if (found.done) {
       if (trouble) found.note({ kind: "error", code: trouble.key });
-      visit.changed(check, { phase: "result", trouble: null, status: null });
+      visit.changed(check, { phase: "result", trouble, status: null }); // the trouble says why it ended; the result stands
     } else if (!trouble || trouble.key === "aborted") visit.remove(check);
-    else visit.changed(check, { phase: "failed", trouble, status: null, wait_until: performance.now() + (trouble.wait_ms ?? 0) });
+    else {
+      if (!found.windows) check.sound = check.recording = null; // the moment until the server refused: nothing to look at or to keep
+      visit.changed(check, { phase: "failed", trouble, status: null, wait_until: performance.now() + (trouble.wait_ms ?? 0) });
+    }
   }
 }

@@ -1,8 +1,9 @@
-// Samples: Float32 -> s16 as it travels, and the two levels of a batch. Pure. Used by microphone.js (bytes) and meter.js (levels).
+// Samples: Float32 -> s16 as it travels, and the two levels of a batch. Pure. Used by microphone.js (bytes) and ear.js and meter.js (levels).
 // @ts-check
 
 /** The quietest level that is told from silence, in dB relative to full scale. */
 export const FLOOR_DBFS = -100;
+const CLIP_LEVEL = 0.99; // as the server counts it
 
 /**
  * s16 as the server reads it (divided by 32768). Every platform with a browser is little-endian, so the array's bytes are pcm_s16le.
@@ -20,17 +21,20 @@ export function toS16(samples) {
 
 /**
  * @param {Float32Array} samples
- * @returns {{peak_dbfs: number, rms_dbfs: number}}
+ * @returns {{peak_dbfs: number, rms_dbfs: number, clipped: number}} `clipped`: share of the samples at full scale
  */
 export function levels(samples) {
   let peak = 0;
   let power = 0;
+  let full = 0;
   for (let i = 0; i < samples.length; i++) {
     const size = Math.abs(samples[i]);
     if (size > peak) peak = size;
+    if (size >= CLIP_LEVEL) full++;
     power += size * size;
   }
-  return { peak_dbfs: dbfs(peak), rms_dbfs: dbfs(samples.length ? Math.sqrt(power / samples.length) : 0) };
+  const { length } = samples;
+  return { peak_dbfs: dbfs(peak), rms_dbfs: dbfs(length ? Math.sqrt(power / length) : 0), clipped: length ? full / length : 0 };
 }
 
 /** @param {number} amplitude */

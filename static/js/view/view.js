@@ -2,7 +2,9 @@
 // @ts-check
 
 import { buttonsOf, factsOf, panelOf, sentenceOf } from "./panel.js";
+import { reasonsOf } from "./reasons.js";
 import { headline } from "../found/verdict.js";
+import { fill } from "../words/fill.js";
 
 /** @param {string} id */
 const at = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -19,16 +21,19 @@ export class View {
     this.progress = /** @type {HTMLProgressElement} */ (at("progress"));
     /** @type {unknown} */
     this.noticesShown = null;
+    /** what the list of reasons was made of */
+    this.whyShown = "";
     this.announced = "";
-    this._fill();
+    this.fill();
   }
 
   /** @param {import("../check.js").Check} state */
   show(state) {
     const { words } = this;
     const panel = panelOf(state, words, performance.now());
-    this.root.dataset.phase = state.phase;
-    this.panel.dataset.tone = panel.tone;
+    mark(this.root, "phase", state.phase);
+    mark(this.root, "kind", state.kind);
+    mark(this.panel, "tone", panel.tone);
     put(at("letter"), panel.letter);
     put(at("title"), panel.title);
     put(at("sentence"), panel.sentence);
@@ -36,10 +41,8 @@ export class View {
     at("status").classList.toggle("warn", panel.warn);
     this._list(at("ranges"), panel.ranges);
 
-    const buttons = buttonsOf(state, words);
-    put(this.primary, buttons.primary);
-    this.primary.disabled = !buttons.primaryOn;
-    this.secondary.disabled = !buttons.fileOn;
+    this._buttons(state);
+    this._why(state);
     put(at("source"), state.source);
     this._progress(state);
     for (const [name, text] of Object.entries(factsOf(state, words))) put(at(`fact-${name}`), text);
@@ -53,6 +56,55 @@ export class View {
     put(at("model-name"), this.words.model.line(model));
     put(at("model-window"), this.words.model.window(model));
     put(at("model-sha"), model.sha256);
+  }
+
+  /** @param {import("./panel.js").State} state */
+  _buttons(state) {
+    const { words } = this;
+    const buttons = buttonsOf(state, words, this.page.visit.live);
+    put(this.primary, buttons.primary);
+    this.primary.disabled = !buttons.primaryOn;
+    this.primary.classList.toggle("stops", buttons.act === "stop");
+    this.secondary.disabled = !buttons.fileOn;
+  }
+
+  /** What makes the answer less certain, what to do about it; before there is any, how a call is checked. @param {import("./panel.js").State} state */
+  _why(state) {
+    const { why } = this.words;
+    const { found, phase } = state;
+    const { tone: said, speech_ms } = headline(found);
+    const key = [state.id, phase, found.windows, speech_ms, said, found.notices.length, found.config?.profile, this.words.language].join();
+    if (key === this.whyShown) return;
+    this.whyShown = key;
+    const tone = adviceOn(state);
+    put(at("now"), tone ? why.now[tone] : "");
+    const idle = state.kind === "live" && !found.windows && !found.done; // until something is heard, how to go about it
+    const reasons = reasonsOf(state, this.words, this.page.facts.points);
+    const unanswered = (said === "no_speech" && reasons.length) || (phase === "failed" && !found.windows);
+    const heading = said === "uncertain" ? said : unanswered ? "no_speech" : "other";
+    put(at("why-heading"), idle ? why.idle : why[heading]);
+    const lines = idle ? why.steps.map((text) => ({ text, todo: "" })) : reasons;
+    const unheard = phase === "failed" ? why.failed : why.pending;
+    const empty = { text: found.windows ? why.none : unheard, todo: "" };
+    at("why").className = idle ? "steps" : "";
+    at("why").replaceChildren(
+      ...(lines.length ? lines : [empty]).map(({ text, todo }) => {
+        const item = document.createElement("li");
+        const fact = document.createElement("span");
+        fact.textContent = text;
+        item.append(fact);
+        if (todo) {
+          const advice = document.createElement("span");
+          advice.className = "todo";
+          advice.textContent = todo;
+          item.append(" ", advice);
+        }
+        return item;
+      }),
+    );
+    // Its place is fixed, so that nothing below it moves; what does not fit is reached by the keyboard too.
+    if (at("why").scrollHeight > at("why").clientHeight + 1) at("why").tabIndex = 0;
+    else at("why").removeAttribute("tabindex");
   }
 
   /** @param {import("./panel.js").State} state */
@@ -104,33 +156,46 @@ export class View {
    * @param {import("./panel.js").State} state
    * @param {import("./panel.js").Panel} panel
    */
-  _announce({ phase, found }, { tone, title, sentence }) {
+  _announce({ phase, found, status }, { tone, title, sentence }) {
     const words = this.words;
     const failed = phase === "failed";
     const settled = found && (phase === "result" || phase === "listening") && headline(found).state !== "warming" ? headline(found) : null;
-    const key = failed ? `failed ${title}` : settled ? `${settled.final} ${tone}` : phase;
+    const cut = phase === "listening" && (status?.kind === "waiting" || status?.kind === "connecting"); // once, not at each try
+    const key = failed ? `failed ${title}` : cut ? "cut" : settled ? `${settled.final} ${tone}` : phase;
     if (key === this.announced) return;
     this.announced = key;
     if (failed) return put(at("alarm"), `${title}. ${sentence}`);
     put(at("alarm"), "");
-    if (settled) put(at("announce"), words[settled.final ? "announceFinal" : "announce"](title, settled.speech_ms));
+    if (cut) put(at("announce"), words.connection.connecting);
+    else if (settled) put(at("announce"), words[settled.final ? "announceFinal" : "announce"](title, settled.speech_ms));
+    else if (phase === "paused" || phase === "finishing") put(at("announce"), words.panel[phase].title); // the verdict's name stands in the title then
     else if (phase !== "listening" && phase !== "idle") put(at("announce"), title);
   }
 
-  /** Fills the template with words, once. */
-  _fill() {
+  /** Fills the template with words: at the start, and in a new language. */
+  fill() {
     document.documentElement.lang = this.words.language;
     document.title = this.words.title;
-    for (const element of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-words]"))) {
-      const name = element.dataset.words ?? "";
-      element.textContent = name.split(".").reduce((/** @type {any} */ words, part) => words[part], this.words);
-    }
+    fill(document, this.words);
+    this.noticesShown = null;
     put(this.secondary, this.words.button.file);
-    put(at("level"), this.words.level(null));
+    if (!at("level").textContent) put(at("level"), this.words.level(null));
     at("meter").setAttribute("aria-label", this.words.meter);
     this.progress.setAttribute("aria-label", this.words.panel.uploading.title);
     document.documentElement.dataset.ready = "";
   }
+}
+
+/** The verdict that advice can be given on, if there is one. @param {import("../check.js").Check} check */
+function adviceOn({ found, phase }) {
+  const { tone, state } = headline(found);
+  if (state === "warming" || phase === "failed") return null;
+  return tone === "spoof" || tone === "uncertain" || tone === "bonafide" ? tone : null;
+}
+
+/** @param {HTMLElement} element @param {string} name @param {string} value */
+function mark(element, name, value) {
+  if (element.dataset[name] !== value) element.dataset[name] = value;
 }
 
 /** @param {HTMLElement} element @param {string} text */

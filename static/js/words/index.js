@@ -3,11 +3,12 @@
 // @ts-check
 
 import { en } from "./en.js";
+import { hi } from "./hi.js";
 
 /** @typedef {typeof en} Words */
 
 /** @type {Record<string, Words>} by language tag */
-export const LANGUAGES = { en };
+export const LANGUAGES = { en, hi };
 
 /** @type {Words} */
 export const words = { ...en };
@@ -15,4 +16,16 @@ export const words = { ...en };
 /** @param {string} language one of LANGUAGES */
 export function speak(language) {
   Object.assign(words, LANGUAGES[language] ?? en);
+}
+
+/**
+ * The first language we speak among those somebody wishes; English if there is none.
+ * @param {(string | null | undefined)[]} wishes tags like "hi-IN", the dearest first
+ */
+export function chosen(wishes) {
+  for (const wish of wishes) {
+    const tag = String(wish ?? "").toLowerCase().split("-")[0];
+    if (Object.hasOwn(LANGUAGES, tag)) return tag;
+  }
+  return "en";
 }
