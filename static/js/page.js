@@ -76,7 +76,9 @@ export class Page {
       else view.show(this.shown); // its buttons are those of a recording that goes on elsewhere
     });
     settings.addEventListener("change", (event) => {
-      if (!("language" in /** @type {CustomEvent} */ (event).detail)) return;
+      const { detail } = /** @type {CustomEvent} */ (event);
+      if ("source" in detail) view.show(this.shown); // how a call is checked depends on it
+      if (!("language" in detail)) return;
       this.idle.source = words.source.none;
       view.fill();
       this.draw();

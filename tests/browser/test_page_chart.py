@@ -159,10 +159,11 @@ def test_a_file_by_keys_pointer_table_and_picture(browse: Browse, server: Server
     row = page.inner_text("#chart-table tbody tr:nth-child(2)")
     assert NAMES["spoof"] in row and re.search(r"[+−]\d+\.\d\d", row)
 
-    # The picture for the report: white, wide as asked, with the verdict's colour in it.
+    # The picture for the report: white, wide as asked, with the verdict's colour in it, also while something else is on show.
     width, height, corner, orange = ask(
         seen,
-        """chart.picture({ width: 800, from_ms: 0, to_ms: 6000 }).then(createImageBitmap).then((image) => {
+        """(page.visit.select(null), chart.picture({ check: page.visit.checks[0], width: 800, from_ms: 0, to_ms: 6000 }))
+        .then(createImageBitmap).then((image) => {
             const canvas = new OffscreenCanvas(image.width, image.height), c = canvas.getContext("2d");
             c.drawImage(image, 0, 0);
             const { data } = c.getImageData(0, 0, image.width, image.height);

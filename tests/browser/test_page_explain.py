@@ -116,13 +116,15 @@ def test_rates_are_those_of_the_card_and_its_papers_open(browse: Browse, server:
     assert page.locator("#limits tr").count() == len(card["operating_points"])
     assert f"{card['operating_points']['balanced']['spoof_llr']:+.2f}" in page.locator("#limits").inner_text().replace("−", "-")
     seen.shot("explain", full=True)
-    page.locator("footer").get_by_text("The detector’s report").click()
-    page.wait_for_url("**/model")
-    assert card["name"] in page.title() and page.locator("svg").count() > 5
-    assert page.evaluate("getComputedStyle(document.querySelector('section')).borderTopLeftRadius") == "14px", "its own style is let through"
-    page.go_back()
-    page.locator("footer").get_by_text("Its card (JSON)").click()
-    page.wait_for_url("**/model/card.json")
+    with page.expect_popup() as opening:  # in a tab of its own: nobody loses a recording over a link
+        page.locator("footer").get_by_text("The detector’s report").click()
+    report = opening.value
+    report.wait_for_url("**/model")
+    assert card["name"] in report.title() and report.locator("svg").count() > 5
+    assert report.evaluate("getComputedStyle(document.querySelector('section')).borderTopLeftRadius") == "14px", "its own style is let through"
+    with page.expect_popup() as opening:
+        page.locator("footer").get_by_text("Its card (JSON)").click()
+    opening.value.wait_for_url("**/model/card.json")
 
 
 def test_a_detector_of_somebody_s_own_is_not_credited_with_rates(browse: Browse, make_server: Any, tmp_path: Path) -> None:

@@ -140,9 +140,16 @@ def test_a_server_that_is_gone(browse: Browse, make_server: Callable[..., Server
     seen = browse()
     seen.expect("WebSocket connection to")
     seen.page.goto(gone.url)
-    seen.page.wait_for_selector("html[data-ready]")
+    seen.page.click("#primary")
+    seen.windows(2)
     gone.stop()
     seen.page.click("#primary")
+    seen.phase("finishing")
+    seen.page.click("#primary")  # cancels the waiting for a result that does not come
+    seen.phase("failed")
+    assert seen.text("title") == "No final result" and seen.page.is_enabled("#keep-wav"), "the call itself is not thrown away"
+    seen.page.click("#primary")
+    seen.until("document.querySelector('#visit-list').childElementCount === 2")
     seen.phase("failed")
     assert seen.text("title") == "The server does not answer"
     seen.shot("unreachable")

@@ -164,3 +164,14 @@ test("the worklet moves every sample once, in whole batches, and the rest at the
   assert.equal(mover.process([[quantum(0)]]), false);
   assert.equal(posted.at(-1), null);
 });
+
+test("what the stream takes no more is no part of the recording either", async () => {
+  const { live, stream, parts } = listening();
+  let heard = 0;
+  live.addEventListener("heard", () => heard++);
+  await live.start();
+  parts.listener.onBatch(new Float32Array(100));
+  stream.push = () => {}; // an overrun: it ends here
+  parts.listener.onBatch(new Float32Array(100));
+  assert.equal(heard, 1);
+});

@@ -160,3 +160,16 @@ test("“all of it” is said of one channel only: of two, the stretches say whi
   assert.ok(!two.sentence.includes(words.basis.all));
   assert.equal(two.ranges.length, 1);
 });
+
+test("a middling score beside “machine-made” is explained; a restart is not called silence; a lost line shows the last verdict as such", () => {
+  const segments = segmentsOf(session(4, { verdict: "spoof", score: 0.9 }));
+  const part = { verdict: "spoof", score: 0.55, spoof_ranges: [{ channel: 0, start_ms: 4000, end_ms: 8000, score: 0.99 }] };
+  assert.match(panelOf(file(segments, part), words).sentence, /whole it scores 0\.55, but one stretch/);
+  assert.doesNotMatch(panelOf(file(segments, { ...part, score: 0.95 }), words).sentence, /whole/);
+  const check = live(session(8, { verdict: "bonafide", score: 0.1 }));
+  check.status = { kind: "waiting", at: 0 };
+  assert.match(panelOf(check, words).sentence, /^Last verdict: sounds human/);
+  check.status = null;
+  check.found.restarted({ at_ms: 4500, missing_ms: 0 });
+  assert.equal(panelOf(check, words).sentence, words.basis.anew);
+});

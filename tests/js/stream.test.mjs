@@ -337,3 +337,17 @@ test("another operating point is told at once, or when the connection is back; a
   assert.equal(third.start.config.profile, "fast");
   assert.equal(third.texts.length, 1);
 });
+
+test("another operating point that got lost with the line is told again, once", () => {
+  const { stream, socket } = opened({ config: { profile: "balanced" } });
+  socket.ready({ config: { profile: "balanced" } });
+  stream.update({ profile: "strict" });
+  socket.drop(); // before the server read it
+  clock.pass(400);
+  const second = last().ready({ resume: { accepted: true, continue_from_ms: 0 }, config: { profile: "balanced" } });
+  assert.deepEqual(second.texts.slice(1), [{ type: "update", config: { profile: "strict" } }]);
+  second.drop();
+  clock.pass(400);
+  const third = last().ready({ resume: { accepted: true, continue_from_ms: 0 }, config: { profile: "strict" } });
+  assert.equal(third.texts.length, 1, "it is known by now");
+});

@@ -143,6 +143,11 @@ test("interim windows are not part of the history", () => {
   assert.equal(findings([{ ...segment(0, "spoof", 0.9), interim: true }]).windows, 0);
 });
 
+test("a low level is noted where it began, not where its window did", () => {
+  const low = (range_ms) => findings([{ type: "warning", code: "low_level", message: "", range_ms }]).notices[0].at_ms;
+  assert.deepEqual([low([14000, 18000]), low([0, 2000])], [16000, 0]);
+});
+
 test("the same warning again only counts; an unknown one shows the server's own words; the list is bounded", () => {
   const warn = (code, message = "") => ({ type: "warning", code, message });
   const found = findings([warn("clipping"), warn("low_level"), warn("clipping"), warn("new_thing", "The moon is full.")]);

@@ -89,7 +89,7 @@ export class Chart extends EventTarget {
     const found = all.windows || live || all.done ? all : null;
     const now_ms = Math.max(all.received_ms, check.captured_ms, sound?.duration_ms ?? 0);
     const band = points[all.config?.profile ?? check.profile] ?? points[default_point];
-    return { found, sound, now_ms, live, band, hint: words.plot.empty, soundless: soundlessOf(check, words) };
+    return { found, sound, now_ms, live, band, hint: check.phase === "failed" ? "" : words.plot.empty, soundless: soundlessOf(check, words) };
   }
 
   /** Where the player is; null when it does not play this check. */
@@ -282,7 +282,7 @@ function soundlessOf({ kind, sound, picture, phase }, { chart }) {
   if (picture === "long") return chart.soundLong;
   if (picture === "unreadable") return chart.soundNone;
   if (picture === "reading") return chart.soundComing;
-  return kind === "file" && phase === "result" ? "" : chart.soundEmpty;
+  return (kind === "file" && phase === "result") || phase === "failed" ? "" : chart.soundEmpty;
 }
 
 /** @param {HTMLElement} element @param {string} name @param {string} text */

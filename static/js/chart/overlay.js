@@ -4,6 +4,7 @@
 
 import { PARTS, partsOf, sentenceOf } from "./readout.js";
 import { prepared } from "./surface.js";
+import { scoreY } from "./tracks.js";
 
 export class Overlay {
   #said = "";
@@ -59,9 +60,8 @@ export class Overlay {
     c.fillRect(from, top + height - 3, to - from, 2);
     for (const end of [from, to - 1]) c.fillRect(end, top + height - 7, 1, 6);
     if (cell.score === null) return;
-    const inset = 9;
     c.beginPath();
-    c.arc(x + 0.5, top + inset + (1 - cell.score) * (height - 2 * inset), 4, 0, 7);
+    c.arc(x + 0.5, scoreY(layout.score, cell.score), 4, 0, 7);
     c.fillStyle = brush.colours.panel;
     c.fill();
     c.lineWidth = 2;

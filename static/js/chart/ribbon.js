@@ -1,6 +1,6 @@
 // The picture of the sound as a ribbon of pixel columns that is painted once and then only moved: while the view scrolls, only the columns that come into
 // sight are painted. A column stands for a fixed stretch of time (`px_ms`), and column n of the recording lies at n modulo the ribbon's width; another
-// zoom, size or theme begins a new ribbon. Used by tracks.js; one each for the waveform and for the spectrogram.
+// zoom, size or theme begins a new ribbon. Used by screen.js, one each for the waveform and for the spectrogram, and by overview.js.
 // @ts-check
 
 import { ROWS } from "./sound.js";

@@ -1,4 +1,4 @@
-// A canvas made ready for one drawing: as many device pixels as it covers, cleared, one unit a CSS pixel. Used by chart.js and overview.js.
+// A canvas made ready for one drawing: as many device pixels as it covers, cleared, one unit a CSS pixel. Used by chart.js, overlay.js and overview.js.
 // @ts-check
 
 /**

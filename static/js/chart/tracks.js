@@ -45,6 +45,11 @@ export function layoutOf(width, lanes) {
   return { width, height: at, left: small ? 62 : 70, right: width - (small ? 4 : 10), small, marks, wave, spectrum, score, speech, strips, axis };
 }
 
+/** Where a score lies in its track. @param {Track} track @param {number} score */
+export function scoreY({ top, height }, score) {
+  return top + INSET + (1 - score) * (height - 2 * INSET);
+}
+
 export class Tracks {
   /**
    * @param {CanvasRenderingContext2D} c scaled so that one unit is a CSS pixel
@@ -115,8 +120,7 @@ export class Tracks {
 
   /** @param {number} score */
   y(score) {
-    const { top, height } = this.layout.score;
-    return top + INSET + (1 - score) * (height - 2 * INSET);
+    return scoreY(this.layout.score, score);
   }
 
   /** Where a verdict decides nothing. @param {Scene} scene */

@@ -1,5 +1,5 @@
-// A file's sound -> check.sound, for the chart: read here in the browser, piece by piece, so that nothing freezes. Nothing is sent for it. Used by page.js
-// through files.js.
+// A file's sound -> check.sound, for the chart: read here in the browser, piece by piece, so that nothing freezes. Nothing is sent for it. Used by
+// files.js.
 //
 // One file at a time, and only the one on show; the pictures of the last few are kept. `check.picture` says how it went.
 // Channels: the picture is the mean of all channels, whatever the server judged apart; which channel a stretch belongs to, the strips under it say.

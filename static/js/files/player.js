@@ -142,7 +142,7 @@ export class Player {
     this.check = check;
     if (!kept) return;
     const recording = ended?.recording;
-    this.#from_ms = kept === recording ? (recording.lost * 1000) / recording.rate : 0;
+    this.#from_ms = kept === recording ? recording.from_ms : 0;
     this.#url = URL.createObjectURL(kept instanceof File ? kept : kept.wav());
     this.audio.src = this.#url;
   }
@@ -224,7 +224,7 @@ export class Player {
   #tick() {
     const { words, chart } = this.page;
     const { at_ms, length_ms } = this;
-    chart.playhead_ms = this.able ? at_ms : null;
+    chart.playhead_ms = this.able && length_ms > 0 ? at_ms : null;
     this.slider.max = String(Math.max(1, length_ms));
     this.slider.value = String(at_ms);
     const times = this.able ? words.player.at(at_ms, length_ms) : "";

@@ -1,4 +1,4 @@
-// Whatever can go wrong -> which entry of words.trouble says it, with its facts. Pure. Used by microphone.js, live.js and upload.js.
+// Whatever can go wrong -> which entry of words.trouble says it, with its facts. Pure. Used by live/, files/ and page.js.
 // @ts-check
 
 /** Something the person must hear of. `key` names the words, `fact` goes into them, `wait_ms` is when to try again (undefined: trying again may not help). */

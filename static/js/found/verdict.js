@@ -1,5 +1,5 @@
 // The server's messages, or an upload's answer -> what there is to show: standing, history, notices, result. Pure: no DOM, no clock.
-// Used by live.js and main.js; view.js and plot.js only draw what is here.
+// Filled by live/live.js and files/files.js; view/, chart/ and keep/ only read it.
 // @ts-check
 
 import { History } from "./history.js";
@@ -208,7 +208,7 @@ export function findingsOfFile(answer) {
 }
 
 /**
- * What the verdict panel says, as facts; words.js makes sentences of it.
+ * What the verdict panel says, as facts; view/panel.js makes sentences of it.
  * @param {Findings} found
  * @returns {{tone: Tone, final: boolean, state: "warming" | "provisional" | "stable" | "final", score: number | null, speech_ms: number}}
  */

@@ -26,8 +26,9 @@ export class Awake {
     if (document.hidden || !("wakeLock" in navigator)) return;
     navigator.wakeLock.request("screen").then(
       (lock) => {
+        const other = this.#on ? this.#lock : lock; // asked for twice in a short while, or too late
         if (this.#on) this.#lock = lock;
-        else void lock.release().catch(() => {});
+        void other?.release().catch(() => {});
       },
       () => {}, // a low battery forbids it, and some rules do
     );

@@ -3,6 +3,7 @@
 
 import { Check } from "../check.js";
 import { Sound } from "../chart/sound.js";
+import { Trouble } from "../found/trouble.js";
 import { Awake } from "./awake.js";
 import { Controls } from "./controls.js";
 import { KeyField } from "./keyfield.js";
@@ -48,6 +49,7 @@ export class Listening {
     const check = new Check({ kind: "live", source: source === "tab" ? words.controls.source.tab : words.source.none, profile });
     Object.assign(check, { input: source, found: live.found });
     check.again = () => {
+      if (this.live) return; // another recording goes on
       if (!check.found.windows) visit.remove(check); // a try that failed need not stay
       this.start();
     };
@@ -117,10 +119,13 @@ export class Listening {
     if (found.done) {
       if (trouble) found.note({ kind: "error", code: trouble.key });
       visit.changed(check, { phase: "result", trouble, status: null }); // the trouble says why it ended; the result stands
-    } else if (!trouble || trouble.key === "aborted") visit.remove(check);
-    else {
-      if (!found.windows) check.sound = check.recording = null; // the moment until the server refused: nothing to look at or to keep
-      visit.changed(check, { phase: "failed", trouble, status: null, wait_until: performance.now() + (trouble.wait_ms ?? 0) });
+      return;
     }
+    const cancelled = !trouble || trouble.key === "aborted";
+    // Who waits for the result in vain and cancels that does not want to lose the call itself.
+    const why = cancelled && check.phase === "finishing" && found.windows ? new Trouble("unfinished", { wait_ms: 0 }) : cancelled ? null : trouble;
+    if (!why) return visit.remove(check);
+    if (!found.windows) check.sound = check.recording = null; // the moment until the server refused: nothing to look at or to keep
+    visit.changed(check, { phase: "failed", trouble: why, status: null, wait_until: performance.now() + (why.wait_ms ?? 0) });
   }
 }

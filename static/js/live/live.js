@@ -81,7 +81,7 @@ export class Live extends EventTarget {
     if (this.phase !== "listening") return; // it ended meanwhile
     this.#pausedAt = this.now();
     this.#rest();
-    this.found.note({ kind: "paused", at_ms: this.captured_ms });
+    this.found.note({ kind: "paused", at_ms: Math.round(this.captured_ms) });
     this.#enter("paused");
   }
 
@@ -137,7 +137,9 @@ export class Live extends EventTarget {
     if (!this.stream || this.#over) return; // a tenth of a second at most, before the parts are connected or after the end
     const sent = toS16(samples);
     const level = levels(samples);
+    const { end } = this.stream.backlog;
     this.stream.push(sent);
+    if (this.stream.backlog.end === end) return; // it takes no more: what was not sent is no part of the recording
     this.#ear.hear(level, (samples.length * 1000) / this.stream.rate);
     if (this.phase !== "finishing") {
       this.#late();
@@ -193,7 +195,7 @@ export class Live extends EventTarget {
   }
 
   #unpaused() {
-    this.found.resumed(this.now() - this.#pausedAt);
+    this.found.resumed(Math.round(this.now() - this.#pausedAt));
   }
 
   /** What was said of the sound, and of how late it is judged, is no longer so. */

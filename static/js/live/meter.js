@@ -1,4 +1,4 @@
-// The level meter: a bar that follows the sound and falls calmly, with a peak that is held. `Ballistics` is pure; `Meter` draws it. Used by main.js.
+// The level meter: a bar that follows the sound and falls calmly, with a peak that is held. `Ballistics` is pure; `Meter` draws it. Used by listening.js.
 // @ts-check
 
 import { FLOOR_DBFS } from "./pcm.js";

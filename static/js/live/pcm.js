@@ -1,4 +1,4 @@
-// Samples: Float32 -> s16 as it travels, and the two levels of a batch. Pure. Used by microphone.js (bytes) and ear.js and meter.js (levels).
+// Samples: Float32 -> s16 as it travels, and the two levels of a batch. Pure. Used by live.js and meter.js.
 // @ts-check
 
 /** The quietest level that is told from silence, in dB relative to full scale. */

@@ -98,9 +98,7 @@ export class Stream extends EventTarget {
   }
 
   /** Audio came, or would have come if it were wanted: what is due is done, also while the browser slows this page's timers. */
-  beat() {
-    this.#timers.catchUp();
-  }
+  beat = () => this.#timers.catchUp();
 
   /** Changes the operating point of what is heard from now on. @param {{profile?: string, threshold?: number}} config */
   update(config) {
@@ -219,6 +217,8 @@ export class Stream extends EventTarget {
     this.#maxFrame = ready.limits?.max_frame_bytes ?? this.#maxFrame;
     this.#flow.greet(ready.limits?.max_buffer_seconds);
     if (ready.resume) this.#at.resumed(ready.resume.continue_from_ms);
+    const { profile } = /** @type {{profile?: string}} */ (this.config);
+    if (ready.resume && profile && profile !== (ready.config?.profile ?? profile)) this.#changed = true; // an update just before the break never came
     this.#tell("connection", { state: "open" });
     this.#tellConfig();
     this.#watch();

@@ -54,6 +54,7 @@ export function panelOf(state, words, now = 0) {
     const heard = head.tone !== "waiting" && head.tone !== "no_speech";
     return { ...panel, ...(heard ? {} : { title: words.panel.paused.title, letter: "" }), status: `${heard ? `${words.panel.paused.title}. ` : ""}${words.panel.paused.basis}` };
   }
+  if ((state.status?.kind === "waiting" || state.status?.kind === "connecting") && !warming && head.speech_ms) panel.sentence = words.lastVerdict(panel.title, head.speech_ms);
   const odd = statusOf(state, words, now);
   if (odd) return { ...panel, status: odd, warn: state.status?.kind !== "back" };
   // The running verdict is about the latest seconds: what was said before must not be forgotten over it.

@@ -73,7 +73,8 @@ export class View {
     const { why } = this.words;
     const { found, phase } = state;
     const { tone: said, speech_ms } = headline(found);
-    const key = [state.id, phase, found.windows, speech_ms, said, found.notices.length, found.config?.profile, this.words.language].join();
+    const source = phase === "idle" ? this.page.settings.choices.source : state.input;
+    const key = [state.id, phase, found.windows, speech_ms, said, found.notices.length, found.config?.profile, source, this.words.language].join();
     if (key === this.whyShown) return;
     this.whyShown = key;
     const tone = adviceOn(state);
@@ -83,7 +84,7 @@ export class View {
     const unanswered = (said === "no_speech" && reasons.length) || (phase === "failed" && !found.windows);
     const heading = said === "uncertain" ? said : unanswered ? "no_speech" : "other";
     put(at("why-heading"), idle ? why.idle : why[heading]);
-    const lines = idle ? why.steps.map((text) => ({ text, todo: "" })) : reasons;
+    const lines = idle ? why[source === "tab" ? "stepsTab" : "steps"].map((text) => ({ text, todo: "" })) : reasons;
     const unheard = phase === "failed" ? why.failed : why.pending;
     const empty = { text: found.windows ? why.none : unheard, todo: "" };
     at("why").className = idle ? "steps" : "";

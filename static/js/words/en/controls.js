@@ -1,8 +1,7 @@
 // Source, device, pause, key.
 // @ts-check
 
-import { clock } from "../units.js";
-import { seconds } from "./units.js";
+import { length, seconds } from "./units.js";
 
 export const controls = {
   controls: {
@@ -25,7 +24,7 @@ export const controls = {
     /** in the browser's tab, while listening */
     tabTitle: (/** @type {string} */ verdict) => `${verdict} · Voxproof`,
     pauseTitle: "Pause, and go on: Alt+P",
-    paused: (/** @type {number} */ ms) => (ms > 0 ? `A pause of ${clock(ms)} here. What was said in it was not heard.` : "Paused here. Nothing is heard or sent."),
+    paused: (/** @type {number} */ ms) => (ms > 0 ? `A pause of ${length(ms)} here. What was said in it was not heard.` : "Paused here. Nothing is heard or sent."),
     /** What is odd right now, and what to do. @type {Record<string, (ms: number) => string>} */
     condition: {
       muted: () => "The microphone is muted: by its own switch, a key, or the system.",

@@ -18,6 +18,11 @@ export const explain = {
       "Start listening, and let the caller talk.",
       "The first answer comes after about two seconds of speech. Ten seconds make it steadier.",
     ],
+    stepsTab: [
+      "Open the call or the video in this browser.",
+      "Start listening, choose its tab, and switch on “Also share tab audio”.",
+      "The first answer comes after about two seconds of speech. Ten seconds make it steadier.",
+    ],
     failed: "It was not checked: the message says why, and what to do.",
     pending: "Nothing has been heard yet.",
     now: {
@@ -90,7 +95,7 @@ export const explain = {
 
   explain: {
     heading: "What the words mean",
-    bonafide: "No traces of a machine were found. A very good fake can still sound human, and so does a recording of a real person.",
+    bonafide: "No traces of a machine that it knows were found. A very good fake, or a kind it has never met, can still sound human; and so does a recording of a real person.",
     spoof: "There are traces of a speech synthesiser or a voice changer. A real voice on a bad line can have them too.",
     uncertain: "The traces point both ways, or there are too few. This is a real answer: do not round it up or down.",
     no_speech: "Silence, noise or music: nothing to judge.",

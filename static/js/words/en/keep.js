@@ -4,7 +4,7 @@
 import { clock, fineClock, size } from "../units.js";
 
 /** @param {number} share */
-const percent = (share) => `${(share * 100).toFixed(1)} %`;
+const percent = (share) => `${(share * 100).toFixed(1)}\u00a0%`;
 
 export const keep = {
   keep: {
@@ -134,7 +134,7 @@ export const keep = {
       ratesText: (/** @type {any} */ r) =>
         `${percent(r.false_alarm)} of real voices were called machine-made, ${percent(r.miss)} of machine-made voices were called human; ${percent(r.uncertain)} of all were left uncertain.`,
       measured: (/** @type {any} */ m) =>
-        m.bonafide && m.spoof ? `Measured on ${m.bonafide} real and ${m.spoof} machine-made recordings${m.held_back ? ", held back from training" : ""}.` : m.held_back ? "Measured on recordings held back from training." : "",
+        m.bonafide && m.spoof ? `Measured on ${m.bonafide} real and ${m.spoof} machine-made recordings${m.held_back ? ", held back from training" : ""}.` : m.held_back ? "Measured on recordings held back from training." : "Measured on recordings its limits were chosen with: on others it may err more.",
       noRates: "The model’s card states none.",
       calibration: "Calibration",
       made: "How it was made",

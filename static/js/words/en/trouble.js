@@ -87,6 +87,7 @@ export const trouble = {
     unreachable: { title: "The server does not answer", text: "It may be stopped, or the network may be down. Try again in a moment." },
     lost: { title: "The connection is lost", text: "The server could not be reached again, so listening has ended. What is shown is what was found until then." },
     resultLost: { title: "The result is lost", text: "The server was restarted before it could sum up. What is shown is what was found until then." },
+    unfinished: { title: "No final result", text: "It was cancelled before the server summed up. What is shown is what was found until then, and the recording can still be saved." },
     needsKey: { title: "This server needs a key", text: "Put it into the key field on this page. Whoever runs the server can give you one." },
     wrongKey: { title: "This key is not known here", text: "Look whether it was copied whole, or ask whoever runs the server. It may have expired or been withdrawn." },
     keyEnded: { title: "The key has ended", text: "It has expired or was revoked. Ask whoever runs the server for a new one." },

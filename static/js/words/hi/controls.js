@@ -1,8 +1,7 @@
 // स्रोत, उपकरण, रोकना, कुंजी: source, device, pause, key.
 // @ts-check
 
-import { clock } from "../units.js";
-import { seconds } from "./units.js";
+import { length, seconds } from "./units.js";
 
 export const controls = {
   controls: {
@@ -24,7 +23,7 @@ export const controls = {
     resume: "आगे सुनें",
     tabTitle: (/** @type {string} */ verdict) => `${verdict} · Voxproof`,
     pauseTitle: "थोड़ा रुकना और आगे सुनना: Alt+P",
-    paused: (/** @type {number} */ ms) => (ms > 0 ? `यहाँ ${clock(ms)} का विराम रहा। उस दौरान जो कहा गया, वह सुना नहीं गया।` : "यहाँ रोका गया। कुछ भी सुना या भेजा नहीं जा रहा।"),
+    paused: (/** @type {number} */ ms) => (ms > 0 ? `यहाँ ${length(ms)} का विराम रहा। उस दौरान जो कहा गया, वह सुना नहीं गया।` : "यहाँ रोका गया। कुछ भी सुना या भेजा नहीं जा रहा।"),
     /** @type {Record<string, (ms: number) => string>} */
     condition: {
       muted: () => "माइक म्यूट है: उसके अपने बटन से, किसी कुंजी से, या सिस्टम से।",

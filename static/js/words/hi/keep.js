@@ -4,7 +4,7 @@
 import { clock, fineClock, size } from "../units.js";
 
 /** @param {number} share */
-const percent = (share) => `${(share * 100).toFixed(1)} %`;
+const percent = (share) => `${(share * 100).toFixed(1)}\u00a0%`;
 
 export const keep = {
   keep: {
@@ -133,7 +133,7 @@ export const keep = {
       ratesText: (/** @type {any} */ r) =>
         `${percent(r.false_alarm)} असली आवाज़ों को मशीन की बताया गया, मशीन की बनाई ${percent(r.miss)} आवाज़ों को इंसान की; कुल में से ${percent(r.uncertain)} पर नतीजा अनिश्चित रहा।`,
       measured: (/** @type {any} */ m) =>
-        m.bonafide && m.spoof ? `${m.bonafide} असली और मशीन की बनाई ${m.spoof} रिकॉर्डिंग पर मापा गया${m.held_back ? ", जो सिखाने में काम नहीं आई थीं" : ""}।` : m.held_back ? "ऐसी रिकॉर्डिंग पर मापा गया जो सिखाने में काम नहीं आई थीं।" : "",
+        m.bonafide && m.spoof ? `${m.bonafide} असली और मशीन की बनाई ${m.spoof} रिकॉर्डिंग पर मापा गया${m.held_back ? ", जो सिखाने में काम नहीं आई थीं" : ""}।` : m.held_back ? "ऐसी रिकॉर्डिंग पर मापा गया जो सिखाने में काम नहीं आई थीं।" : "उन्हीं रिकॉर्डिंग पर मापा गया जिनसे इसकी सीमाएँ चुनी गईं: दूसरी रिकॉर्डिंग पर गलतियाँ ज़्यादा हो सकती हैं।",
       noRates: "मॉडल के कार्ड में कोई दर नहीं दी गई है।",
       calibration: "स्कोर का पैमाना",
       made: "यह कैसे बनी",
