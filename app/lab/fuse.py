@@ -15,21 +15,22 @@ from torch import Tensor, nn
 from app.lab.calibrate import system_weights
 from app.lab.config import Net
 from app.lab.data import Store
-from app.lab.nets import Detector
+from app.lab.nets import Detector, StatisticsHead, moments
 from app.lab.windows import ClipScore, TorchScorer, score_clips
 
 
 class FusedEncoder(nn.Module):
     """Both encoders over one piece of audio, each from where its own left context begins. What is speech is the spectrum net's opinion: the
-    other's encoder stood still and never learnt it."""
+    other's encoder stood still and never learnt it. `middle` is taken off the deep frames, so that the head need not take it off a window of them."""
 
-    def __init__(self, deep: nn.Module, fine: nn.Module, skips: tuple[int, int]) -> None:
+    def __init__(self, deep: nn.Module, fine: nn.Module, skips: tuple[int, int], middle: Tensor) -> None:
         super().__init__()
         self.deep, self.fine, self.skips = deep, fine, skips
+        self.register_buffer("middle", middle.clone())
 
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         (deep, _), (fine, speech) = self.deep(audio[:, self.skips[0] :]), self.fine(audio[:, self.skips[1] :])
-        return torch.cat([deep, fine], dim=-1), speech
+        return torch.cat([deep - self.middle, fine], dim=-1), speech
 
 
 def skips(deep: Net, fine: Net) -> tuple[int, int]:
@@ -39,7 +40,8 @@ def skips(deep: Net, fine: Net) -> tuple[int, int]:
 
 
 class FusedHead(nn.Module):
-    """Frames of both -> weighted sum of both llrs, then the calibration."""
+    """Frames of both -> weighted sum of both llrs, then the calibration. A statistics head gets the moments of all columns: two products of a window,
+    and no copy of its deep half."""
 
     def __init__(self, deep: nn.Module, fine: nn.Module, size: int, weights: tuple[float, float]) -> None:
         super().__init__()
@@ -49,7 +51,12 @@ class FusedHead(nn.Module):
         self.register_buffer("bias", torch.zeros(()))
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
-        llr = self.weights[0] * self.deep(frames[..., : self.size], mask) + self.weights[1] * self.fine(frames[..., self.size :], mask)
+        if isinstance(self.deep, StatisticsHead):
+            mean, square, count = moments(frames, mask)
+            deep = self.deep.judge(self.deep.statistics(mean[:, : self.size], square[:, : self.size], count))
+        else:
+            deep = self.deep(frames[..., : self.size], mask)
+        llr = self.weights[0] * deep + self.weights[1] * self.fine(frames[..., self.size :], mask)
         return llr * self.scale + self.bias
 
 
@@ -62,7 +69,8 @@ class Fused(nn.Module):
             raise ValueError("the two must look as far ahead")
         left = max(deep.net.left_samples, fine.net.left_samples)
         self.net: Net = replace(deep.net, left_samples=left, embedding_size=deep.net.embedding_size + fine.net.embedding_size)
-        self.encoder = FusedEncoder(deep.encoder, fine.encoder, skips(deep.net, fine.net))
+        middle = deep.head.middle() if isinstance(deep.head, StatisticsHead) else torch.zeros(deep.net.embedding_size)
+        self.encoder = FusedEncoder(deep.encoder, fine.encoder, skips(deep.net, fine.net), middle)
         self.head = FusedHead(deep.head, fine.head, deep.net.embedding_size, weights)
 
 

@@ -149,24 +149,40 @@ class StatisticsHead(nn.Module):
         self.register_buffer("bias", torch.zeros(()))
 
     def pooled(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """[B, T, D], [B, T] -> [B, 2 D]
-
-        The sums over time are products with the mask, which run four times as fast as sums; frames are taken about a fixed middle first, so that
-        the mean of squares less the square of the mean loses no digits.
+        """[B, T, D], [B, T] -> [B, 2 D]: frames are taken about a fixed middle first, so that the mean of squares less the square of the mean
+        loses no digits.
         """
         use = (mask > 0.5).unsqueeze(-1)
-        middle = self.spread.mean[: frames.shape[-1]]
+        middle = self.middle()
         frames = torch.where(use, frames - middle, torch.zeros_like(frames))
-        row = use.to(frames.dtype).transpose(1, 2)
-        count = row.sum(-1).clamp(min=1)
-        mean, square = (row @ frames).squeeze(1) / count, (row @ (frames * frames)).squeeze(1) / count
+        return self.statistics(*moments(frames, mask))
+
+    def middle(self) -> Tensor:
+        """[D]: what the frames lie about."""
+        return self.spread.mean[: len(self.spread.mean) // 2]
+
+    def statistics(self, mean: Tensor, square: Tensor, count: Tensor) -> Tensor:
+        """[B, D], [B, D], [B, 1] -> [B, 2 D], mean and deviation, from the moments of frames about their middle."""
         variance = (square - mean * mean).clamp(min=0) * (count / (count - 1).clamp(min=1))
-        return torch.cat([mean + middle, (variance + 1e-8).sqrt()], dim=-1)
+        return torch.cat([mean + self.middle(), (variance + 1e-8).sqrt()], dim=-1)
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
-        rows = self.spread(self.pooled(frames, mask))
-        llr = torch.cat([net(rows) for net in self.nets], dim=-1).mean(-1)
-        return llr * self.scale + self.bias
+        return self.judge(self.pooled(frames, mask))
+
+    def judge(self, statistics: Tensor) -> Tensor:
+        """[B, 2 D] -> llr [B]"""
+        rows = self.spread(statistics)
+        return torch.cat([net(rows) for net in self.nets], dim=-1).mean(-1) * self.scale + self.bias
+
+
+def moments(frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """[B, T, D], [B, T] -> mean and mean square [B, D] of the masked frames, and their count [B, 1]. Frames outside the mask must be finite.
+
+    The sums over time are products with the mask, which run four times as fast as sums.
+    """
+    row = (mask > 0.5).to(frames.dtype).unsqueeze(1)
+    count = row.sum(-1).clamp(min=1)
+    return (row @ frames).squeeze(1) / count, (row @ (frames * frames)).squeeze(1) / count, count
 
 
 FAMILIES = {"spectrum": Encoder, "waveform": WaveEncoder, "whisper": WhisperEncoder}

@@ -90,18 +90,26 @@ class Block(nn.Module):
 
     def forward(self, tokens: Tensor, kept: slice = slice(None)) -> Tensor:
         """[B, T, width] -> the tokens `kept`, which look at all of them."""
+        tokens = self.attend(tokens, kept)
+        return tokens + self.down(self.feed(tokens))
+
+    def feed(self, tokens: Tensor) -> Tensor:
+        """[B, T, width] -> [B, T, neurons]"""
+        return F.gelu(self.up(self.norm_feed(tokens)))
+
+    def attend(self, tokens: Tensor, kept: slice = slice(None)) -> Tensor:
+        """[B, T, width] -> the tokens `kept`, each with what it found in all of them."""
         batch, count, width = tokens.shape
         seen = self.norm_attention(tokens)
         key, value = (part(seen).view(batch, count, self.heads, -1).transpose(1, 2) for part in (self.key, self.value))
         query = self.query(seen[:, kept]).view(batch, -1, self.heads, width // self.heads).transpose(1, 2)
         weights = torch.softmax(query @ key.transpose(-1, -2) * (width // self.heads) ** -0.5, dim=-1)
-        tokens = tokens[:, kept] + self.out((weights @ value).transpose(1, 2).flatten(2))
-        return tokens + self.down(F.gelu(self.up(self.norm_feed(tokens))))
+        return tokens[:, kept] + self.out((weights @ value).transpose(1, 2).flatten(2))
 
 
 class Whisper(nn.Module):
-    """Log-mel -> the tokens after the convolutions and after each of the first `blocks` blocks. `near` channels of the first convolution and `feed`
-    neurons of each block are there: all of them, 0, or those that `prune.py` left."""
+    """Log-mel -> the tokens after the convolutions and after each of the first `blocks` blocks. `near` channels of the first convolution
+    and `feed` neurons of each block are there: all of them, 0, or those that `prune.py` left."""
 
     def __init__(self, width: int, blocks: int, positions: int = 256, near: int = 0, feed: int = 0) -> None:
         super().__init__()

@@ -21,6 +21,7 @@ class Detector:
     card: Card
     model: Model
     scorer: Scorer
+    folder: Path | None = None  # where its card and its report lie
 
 
 def load(name: str, models_dir: Path | None = None) -> Detector:
@@ -38,7 +39,7 @@ def load(name: str, models_dir: Path | None = None) -> Detector:
     else:
         assert card.window is not None
         scorer = WindowScorer(card, card.window, files)
-    return Detector(card, _model(card), scorer)
+    return Detector(card, _model(card), scorer, folder)
 
 
 def _model(card: Card) -> Model:
