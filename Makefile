@@ -24,8 +24,13 @@ lint: .venv/.dev ## ruff and mypy --strict
 	.venv/bin/ruff check .
 	.venv/bin/mypy --strict app
 
+# The browser's tests mostly wait for sound to pass, in real time: they run beside all others, and their account follows theirs.
 pytest: .venv/.dev
-	.venv/bin/python -m pytest
+	@log=$$(mktemp); .venv/bin/python -m pytest tests/browser >$$log 2>&1 & browser=$$!; \
+	trap 'kill $$browser; rm -f $$log; exit 130' INT TERM; \
+	.venv/bin/python -m pytest --ignore=tests/browser; others=$$?; \
+	wait $$browser; seen=$$?; printf '\nin the browser:\n'; cat $$log; rm -f $$log; \
+	exit $$((others || seen))
 
 bench: .venv/.dev ## measure speed: streams, latency, cost for one second of audio
 	.venv/bin/python -m bench
