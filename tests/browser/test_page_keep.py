@@ -107,6 +107,7 @@ def test_a_file_on_a_phone_in_the_dark_in_hindi(browse: Browse, server: Server, 
     assert '<html lang="hi">' in text and "सबूत" not in text and "सीमाएँ" in text and "undefined" not in text
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the phone"
     page.click("#keep-repeat summary")
+    seen.until("document.querySelector('#keep-source').textContent !== ''")  # it is written once the browser has told that it is open
     assert ran("sh", seen.text("keep-source"), tmp_path).find('"verdict":"no_speech"') > 0
     assert "no_speech" in ran("py", page.evaluate(f"(document.querySelector('#keep-py').click(), {SHOWN})"), tmp_path)
     # A page without a secure origin has no clipboard, and a person may forbid it: then the old way, or the text is left selected.
@@ -131,6 +132,7 @@ def test_with_a_key_the_server_is_asked_with_it_and_no_snippet_tells_it(browse: 
     seen.until("document.querySelector('#keep-agrees').dataset.same === 'true'")
     wav, data, report = (saved(seen, kind, tmp_path) for kind in ("wav", "json", "report"))
     page.click("#keep-repeat summary")
+    seen.until("document.querySelector('#keep-source').textContent !== ''")  # it is written once the browser has told that it is open
     for language in ("sh", "py"):
         page.click(f"#keep-{language}")
         source = seen.text("keep-source")
