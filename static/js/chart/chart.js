@@ -16,12 +16,12 @@ import { Screen } from "./screen.js";
 import { prepared } from "./surface.js";
 import { Table } from "./table.js";
 import { layoutOf } from "./tracks.js";
+import { at, put } from "../view/dom.js";
 
 const BATCH_MS = 100; // sound comes in such batches: the picture runs so far behind, and smoothly
 const OVERVIEW_MS = 500; // between two drawings of the overview while the sound runs on
 const STEPS = 6; // a view, for who wants little motion: it goes on by so many steps
 
-const at = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const canvas = (/** @type {string} */ id) => /** @type {HTMLCanvasElement} */ (at(id));
 
 export class Chart extends EventTarget {
@@ -272,7 +272,7 @@ export class Chart extends EventTarget {
     const { words } = this;
     const standing = found.done ?? found.standing;
     const settled = standing && standing.state !== "warming" ? { llr: standing.llr, score: standing.score } : null;
-    put("fact-llr", llrOf(/** @type {any} */ (settled), words));
+    put(at("fact-llr"), llrOf(/** @type {any} */ (settled), words));
   }
 }
 
@@ -288,9 +288,4 @@ function soundlessOf({ kind, sound, picture, phase }, { chart }) {
 /** @param {HTMLElement} element @param {string} name @param {string} text */
 function attribute(element, name, text) {
   if (element.getAttribute(name) !== text) element.setAttribute(name, text);
-}
-
-/** @param {string} id @param {string} text */
-function put(id, text) {
-  if (at(id).textContent !== text) at(id).textContent = text;
 }

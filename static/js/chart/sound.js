@@ -5,12 +5,12 @@
 
 import { Pyramid } from "./pyramid.js";
 import { Spectrum } from "./fft.js";
+import { CLIP_LEVEL } from "../live/pcm.js";
 
 export const TOP_HZ = 8000; // the detector's sound has 16 kHz
 export const ROWS = 128; // of the spectrogram, each TOP_HZ / ROWS wide
 export const FLOOR_DB = -95; // a bin's power relative to a full-scale sine; what is 0 in the spectrogram
 export const CEIL_DB = -20; // and what is 255
-export const CLIP_LEVEL = 0.99; // as the server counts it (app/core/quality.py)
 
 const WAVE_MS = 5;
 const SPECTRUM_MS = 15;

@@ -2,8 +2,7 @@
 // @ts-check
 
 import { rowOf } from "./rows.js";
-
-const element = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+import { at } from "../view/dom.js";
 
 export class Elsewhere {
   #key = "";
@@ -11,13 +10,13 @@ export class Elsewhere {
   /** @param {import("../page.js").Page} page */
   constructor(page) {
     this.page = page;
-    this.bar = element("elsewhere");
+    this.bar = at("elsewhere");
     this.chip = /** @type {HTMLElement} */ (this.bar.querySelector(".chip"));
-    element("elsewhere-back").addEventListener("click", () => {
+    at("elsewhere-back").addEventListener("click", () => {
       const { live } = page.visit;
       if (!live) return;
       page.visit.select(live);
-      element("panel").focus(); // the button is gone
+      at("panel").focus(); // the button is gone
     });
   }
 
@@ -33,6 +32,6 @@ export class Elsewhere {
     if (!row) return;
     this.bar.dataset.tone = this.chip.dataset.tone = row.tone;
     this.chip.textContent = row.letter;
-    element("elsewhere-text").textContent = words.visit.live(row.says, live?.captured_ms ?? 0);
+    at("elsewhere-text").textContent = words.visit.live(row.says, live?.captured_ms ?? 0);
   }
 }

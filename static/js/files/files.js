@@ -12,12 +12,11 @@ import { gather, hasFiles } from "./gather.js";
 import { Pictures } from "./picture.js";
 import { Queue } from "./queue.js";
 import { refusal, Upload } from "./upload.js";
+import { at } from "../view/dom.js";
 
 const DRAGGED_MS = 500; // a browser says at least every 350 ms that something is dragged over the page; Safari never says for sure that it left
 const TICK_MS = 1000; // of a countdown
 const BEHIND = ["held", "waiting", "connecting"]; // a recording's connection
-
-const element = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
 /** @typedef {{left_out: number, cut: boolean, over: number}} LeftOut what did not come in: no sound, not looked at, no room */
 
@@ -48,13 +47,13 @@ export class Files extends EventTarget {
     });
     setInterval(() => this.queue.held && this.#waiting(), TICK_MS);
 
-    const picker = (this.picker = /** @type {HTMLInputElement} */ (element("picker")));
+    const picker = (this.picker = /** @type {HTMLInputElement} */ (at("picker")));
     picker.addEventListener("change", () => {
       const files = [...(picker.files ?? [])];
       picker.value = ""; // the same file may be chosen again
       this.add(files);
     });
-    this.#wireDrop(element("drop"));
+    this.#wireDrop(at("drop"));
   }
 
   pick() {

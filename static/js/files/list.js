@@ -8,8 +8,7 @@ import { Elsewhere } from "./elsewhere.js";
 import { Line } from "./line.js";
 import { MOST_WAITING } from "./queue.js";
 import { nameOf, tally } from "./rows.js";
-
-const element = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+import { at, put } from "../view/dom.js";
 
 const SUMMED = 3; // files, from which on their verdicts are counted
 /** @typedef {import("../check.js").Check} Check */
@@ -22,18 +21,18 @@ export class VisitList {
   /** @param {import("../page.js").Page} page */
   constructor(page) {
     const { visit, settings, files } = (this.page = page);
-    this.list = element("visit-list");
+    this.list = at("visit-list");
     this.elsewhere = new Elsewhere(page);
     visit.addEventListener("list", () => this.#arrange());
     visit.addEventListener("change", (event) => this.#changed(/** @type {CustomEvent} */ (event).detail.check));
     settings.addEventListener("change", () => this.draw());
     files.addEventListener("said", (event) => this.#came(/** @type {CustomEvent} */ (event).detail));
     this.list.addEventListener("keydown", (event) => this.#key(event));
-    element("visit-add").addEventListener("click", () => files.pick());
-    element("visit-cancel").addEventListener("click", () => files.cancel());
-    element("visit-retry").addEventListener("click", () => tally(visit.checks).failed.reverse().forEach((check) => files.again(check)));
-    element("visit-clear").addEventListener("click", () => this.#clear());
-    element("visit-undo").addEventListener("click", () => this.#undo());
+    at("visit-add").addEventListener("click", () => files.pick());
+    at("visit-cancel").addEventListener("click", () => files.cancel());
+    at("visit-retry").addEventListener("click", () => tally(visit.checks).failed.reverse().forEach((check) => files.again(check)));
+    at("visit-clear").addEventListener("click", () => this.#clear());
+    at("visit-undo").addEventListener("click", () => this.#undo());
     this.draw();
   }
 
@@ -62,7 +61,7 @@ export class VisitList {
     }
     this.#rove();
     this.list.hidden = !visit.checks.length;
-    element("visit-empty").hidden = visit.checks.length > 0;
+    at("visit-empty").hidden = visit.checks.length > 0;
     this.#buttons();
     this.elsewhere.draw();
   }
@@ -99,11 +98,11 @@ export class VisitList {
   #buttons() {
     const { visit, words } = this.page;
     const { all, done, tones, waiting, failed, over } = tally(visit.checks);
-    element("visit-cancel").hidden = waiting < 1;
-    element("visit-clear").hidden = over < 2;
-    element("visit-retry").hidden = failed.length < 2;
-    put(element("visit-retry"), words.visit.retryAll(failed.length));
-    put(element("visit-working"), done < all && all > 1 ? words.visit.working(done, all) : done === all && all >= SUMMED ? words.visit.sum(tones) : "");
+    at("visit-cancel").hidden = waiting < 1;
+    at("visit-clear").hidden = over < 2;
+    at("visit-retry").hidden = failed.length < 2;
+    put(at("visit-retry"), words.visit.retryAll(failed.length));
+    put(at("visit-working"), done < all && all > 1 ? words.visit.working(done, all) : done === all && all >= SUMMED ? words.visit.sum(tones) : "");
   }
 
   /** @param {Check} check */
@@ -117,7 +116,7 @@ export class VisitList {
     const back = visit.take([check]);
     const next = visit.checks[Math.min(index, visit.checks.length - 1)] ?? null;
     if (shown) visit.select(next);
-    if (focused) (next ? this.lines.get(next)?.pick : element("visit-add"))?.focus();
+    if (focused) (next ? this.lines.get(next)?.pick : at("visit-add"))?.focus();
     this.#back = check.running ? null : back;
     this.#say(() => words.visit.removed(nameOf(check, words)));
   }
@@ -127,7 +126,7 @@ export class VisitList {
     const gone = visit.checks.filter((check) => !check.running);
     this.#back = visit.take(gone);
     this.#say(() => words.visit.cleared(gone.length));
-    element("visit-undo").focus(); // the button that was pressed is gone
+    at("visit-undo").focus(); // the button that was pressed is gone
   }
 
   #undo() {
@@ -158,8 +157,8 @@ export class VisitList {
   #say(text) {
     if (text !== this.#said && !text().length) this.#back = null;
     this.#said = text;
-    put(element("visit-said"), text());
-    element("visit-undo").hidden = !this.#back;
+    put(at("visit-said"), text());
+    at("visit-undo").hidden = !this.#back;
   }
 
   /** @param {KeyboardEvent} event */
@@ -179,12 +178,7 @@ export class VisitList {
 
 /** Chosen in the list far below, a check's verdict would be out of sight. */
 function toPanel() {
-  const panel = element("panel");
+  const panel = at("panel");
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   if (panel.getBoundingClientRect().bottom < 80) panel.scrollIntoView({ block: "start", behavior: calm ? "instant" : "smooth" });
-}
-
-/** @param {HTMLElement} element @param {string} text */
-function put(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }

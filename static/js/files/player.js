@@ -6,14 +6,13 @@
 
 import { LONGEST_DECODED_MS } from "./picture.js";
 import { Stretches } from "./stretches.js";
+import { at, put } from "../view/dom.js";
 
 const LISTENS = ["asking", "connecting", "listening"]; // a paused recording hears nothing
 const SLOW_BYTES = 4 << 20; // the picture of a smaller file is there at once
 const FLOATS_MS = 8000;
 const FAR_S = 1e7; // beyond every end
 const STEP_MS = 500; // of an arrow key in the slider; Page Up and Page Down go ten times as far
-
-const element = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
 /** @returns {ScrollBehavior} */
 const calm = () => (matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth");
@@ -32,9 +31,9 @@ export class Player {
   /** @param {import("../page.js").Page} page */
   constructor(page) {
     const { visit, settings, chart } = (this.page = page);
-    this.root = element("playback");
-    this.button = /** @type {HTMLButtonElement} */ (element("play"));
-    this.slider = /** @type {HTMLInputElement} */ (element("position"));
+    this.root = at("playback");
+    this.button = /** @type {HTMLButtonElement} */ (at("play"));
+    this.slider = /** @type {HTMLInputElement} */ (at("position"));
     this.stretches = new Stretches(page, (range) => this.playRange(range));
     visit.addEventListener("list", () => this.draw());
     visit.addEventListener("change", (event) => {
@@ -46,7 +45,7 @@ export class Player {
     this.button.addEventListener("click", () => this.toggle());
     this.slider.addEventListener("input", () => this.seek(Number(this.slider.value)));
     this.slider.addEventListener("keydown", (event) => this.#step(event));
-    element("anew-again").addEventListener("click", () => this.check && page.files.again(this.check));
+    at("anew-again").addEventListener("click", () => this.check && page.files.again(this.check));
     // Before the chart's own keys: there Space would go to the cursor, as Enter does.
     document.querySelector(".chart")?.addEventListener("keydown", (event) => this.#space(/** @type {KeyboardEvent} */ (event)), { capture: true });
     this.#wireAudio();
@@ -122,8 +121,8 @@ export class Player {
     if (!check || this.root.hidden) return;
     this.button.disabled = this.slider.disabled = !this.able || this.blocked;
     this.button.dataset.playing = String(this.playing);
-    put(element("play-text"), this.playing ? words.player.pause : words.player.play);
-    put(element("playback-why"), this.#why(check));
+    put(at("play-text"), this.playing ? words.player.pause : words.player.play);
+    put(at("playback-why"), this.#why(check));
     this.stretches.show(check);
     this.#anew(check);
     this.#tick();
@@ -179,8 +178,8 @@ export class Player {
 
   /** While it plays out of sight (a stretch was tapped, and the chart came up), its controls float at the bottom; and a little longer, to go on. */
   #wireFloat() {
-    const room = element("transport-room");
-    const { classList } = element("transport");
+    const room = at("transport-room");
+    const { classList } = at("transport");
     let away = false;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     let linger;
@@ -228,7 +227,7 @@ export class Player {
     this.slider.max = String(Math.max(1, length_ms));
     this.slider.value = String(at_ms);
     const times = this.able ? words.player.at(at_ms, length_ms) : "";
-    if (put(element("times"), times)) this.slider.setAttribute("aria-valuetext", words.player.spoken(at_ms, length_ms));
+    if (put(at("times"), times)) this.slider.setAttribute("aria-valuetext", words.player.spoken(at_ms, length_ms));
     this.stretches.mark(this.playing ? this.range : null);
   }
 
@@ -248,10 +247,10 @@ export class Player {
     const { words, settings } = this.page;
     const { profile: now } = settings.choices;
     const on = file !== null && phase === "result" && profile !== now;
-    element("anew").hidden = !on;
+    at("anew").hidden = !on;
     if (!on) return;
-    put(element("anew-text"), words.visit.judgedAs(words.visit.point(profile)));
-    put(element("anew-again"), words.visit.anew(words.visit.point(now)));
+    put(at("anew-text"), words.visit.judgedAs(words.visit.point(profile)));
+    put(at("anew-again"), words.visit.anew(words.visit.point(now)));
   }
 
   /** Space in the chart plays and pauses; on a button there it is the button's. @param {KeyboardEvent} event */
@@ -270,11 +269,4 @@ export class Player {
     event.preventDefault();
     this.seek(this.at_ms + by);
   }
-}
-
-/** @param {HTMLElement} element @param {string} text @returns {boolean} whether it is new */
-function put(element, text) {
-  if (element.textContent === text) return false;
-  element.textContent = text;
-  return true;
 }

@@ -1,9 +1,9 @@
 // The stretches of the check on show that sound machine-made, one button each: shows it in the chart and plays it. Used by player.js.
 // @ts-check
 
-const MOST_SHOWN = 100;
+import { at } from "../view/dom.js";
 
-const element = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const MOST_SHOWN = 100;
 
 /** @typedef {{channel: number, start_ms: number, end_ms: number, score: number | null}} Range */
 
@@ -17,7 +17,7 @@ export class Stretches {
   constructor(page, play) {
     this.page = page;
     this.play = play;
-    this.root = element("stretches");
+    this.root = at("stretches");
   }
 
   /** @param {import("../check.js").Check} check */
@@ -28,10 +28,10 @@ export class Stretches {
     this.#language = words.language;
     this.ranges = done?.spoof_ranges ?? [];
     this.root.hidden = !done || done.verdict === "no_speech" || (!this.ranges.length && done.verdict !== "spoof");
-    element("stretches-heading").textContent = this.ranges.length ? words.player.stretches(this.ranges.length) : words.player.none;
+    at("stretches-heading").textContent = this.ranges.length ? words.player.stretches(this.ranges.length) : words.player.none;
     const many = (done?.channels.length ?? 1) > 1;
     this.buttons = this.ranges.slice(0, MOST_SHOWN).map((range) => this.#button(range, many));
-    element("stretches-list").replaceChildren(
+    at("stretches-list").replaceChildren(
       ...this.buttons.map((button) => {
         const item = document.createElement("li");
         item.append(button);
@@ -39,8 +39,8 @@ export class Stretches {
       }),
     );
     const hidden = this.ranges.length - this.buttons.length;
-    element("stretches-more").hidden = !hidden;
-    element("stretches-more").textContent = hidden ? words.player.more(hidden) : "";
+    at("stretches-more").hidden = !hidden;
+    at("stretches-more").textContent = hidden ? words.player.more(hidden) : "";
   }
 
   /** Marks the one that is being played. @param {Range | null} playing */

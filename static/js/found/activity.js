@@ -7,6 +7,8 @@
 // Old hops are joined in pairs, so that hours stay a few thousand; a joined one holds the sum, which loses nothing.
 // @ts-check
 
+import { thinned } from "./thinning.js";
+
 /** @typedef {{from_ms: number, to_ms: number, speech_ms: number, hops: number, sure: boolean}} Hop */
 
 const MOST_HOPS = 4096;
@@ -16,10 +18,10 @@ const TOUCH_MS = 2; // borders are rounded to milliseconds
 export class Activity {
   constructor(most = MOST_HOPS, keptFine = KEPT_FINE) {
     this.most = most;
-    this.keptFine = keptFine;
     /** @type {Hop[]} in order of time, not always touching */
     this.hops = [];
-    this._level = 1; // hops of at most this many are joined next
+    /** @type {import("./thinning.js").Rule<Hop>} */
+    this._rule = { most, keptFine, level: 1, size: (hop) => hop.hops, join: joined };
     this._start_ms = 0; // of the session: where its growing windows begin
     this._counted = 0; // the running verdict's speech so far
   }
@@ -45,7 +47,7 @@ export class Activity {
       over = wanted - hop.speech_ms;
       if (!over) break;
     }
-    if (this.hops.length > this.most) this._join();
+    if (this.hops.length > this.most) this.hops = thinned(this.hops, this._rule);
   }
 
   /**
@@ -81,27 +83,10 @@ export class Activity {
     }
     return sum;
   }
-
-  _join() {
-    const fine = this.hops.splice(-this.keptFine);
-    let old = pairs(this.hops, this._level);
-    while (old.length + fine.length > this.most * 0.75 && this._level < 1 << 20) {
-      this._level *= 2;
-      old = pairs(old, this._level);
-    }
-    this.hops = [...old, ...fine];
-  }
 }
 
-/** @param {Hop[]} hops @param {number} level */
-function pairs(hops, level) {
-  const out = [];
-  for (let i = 0; i < hops.length; i++) {
-    const [a, b] = [hops[i], hops[i + 1]];
-    if (b && a.hops <= level && b.hops <= level && a.to_ms >= b.from_ms - TOUCH_MS) {
-      out.push({ from_ms: a.from_ms, to_ms: b.to_ms, speech_ms: a.speech_ms + b.speech_ms, hops: a.hops + b.hops, sure: a.sure && b.sure });
-      i++;
-    } else out.push(a);
-  }
-  return out;
+/** @param {Hop} a @param {Hop} b @returns {Hop | null} */
+function joined(a, b) {
+  if (a.to_ms < b.from_ms - TOUCH_MS) return null;
+  return { from_ms: a.from_ms, to_ms: b.to_ms, speech_ms: a.speech_ms + b.speech_ms, hops: a.hops + b.hops, sure: a.sure && b.sure };
 }

@@ -6,6 +6,7 @@
 // @ts-check
 
 import { Activity } from "./activity.js";
+import { thinned } from "./thinning.js";
 
 /**
  * @typedef {"bonafide" | "spoof" | "uncertain" | "no_speech"} VerdictName
@@ -24,12 +25,12 @@ const KEPT_FINE = 512; // the newest cells, never merged
 export class History {
   constructor(most = MOST_CELLS, keptFine = KEPT_FINE) {
     this.most = most;
-    this.keptFine = keptFine;
     /** @type {Cell[]} */
     this.cells = [];
     this._middle = 0;
     this.activity = new Activity();
-    this._level = 1; // cells of at most this many windows are merged next
+    /** @type {import("./thinning.js").Rule<Cell>} */
+    this._rule = { most, keptFine, level: 1, size: (cell) => cell.windows, join: (a, b) => (a.gap || b.gap ? null : merged(a, b)) };
   }
 
   /** @param {Scored} segment */
@@ -41,7 +42,7 @@ export class History {
     if (last) last.to_ms = from_ms;
     this.cells.push({ from_ms, to_ms: end_ms, verdict, score, low: score, high: score, windows: 1, llr, speech_ms, window_ms: [start_ms, end_ms], ...quality });
     this._middle = middle;
-    if (this.cells.length > this.most) this._merge();
+    if (this.cells.length > this.most) this.cells = thinned(this.cells, this._rule);
   }
 
   /**
@@ -60,33 +61,6 @@ export class History {
     const last = this.cells.at(-1);
     if (last && !last.gap) last.to_ms = Math.max(last.from_ms, duration_ms);
   }
-
-  /** The finest old cells first, so that resolution stays even over the whole recording. */
-  _merge() {
-    const fine = this.cells.splice(-this.keptFine);
-    let old = pairs(this.cells, this._level);
-    while (old.length + fine.length > this.most * 0.75 && this._level < 1 << 20) {
-      this._level *= 2;
-      old = pairs(old, this._level);
-    }
-    this.cells = [...old, ...fine];
-  }
-}
-
-/**
- * @param {Cell[]} cells
- * @param {number} level
- */
-function pairs(cells, level) {
-  const out = [];
-  for (let i = 0; i < cells.length; i++) {
-    const [a, b] = [cells[i], cells[i + 1]];
-    if (b && a.windows <= level && b.windows <= level && !a.gap && !b.gap) {
-      out.push(merged(a, b));
-      i++;
-    } else out.push(a);
-  }
-  return out;
 }
 
 /**

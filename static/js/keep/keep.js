@@ -11,6 +11,7 @@ import { Repeat } from "./repeat.js";
 import { reportOf } from "./report.js";
 import { dataUrl, save } from "./save.js";
 import { Seal } from "./seal.js";
+import { at as element, put } from "../view/dom.js";
 
 const PICTURE_PX = 860; // as on a screen, so that its words can be read on 180 mm of paper; it has twice as many dots
 const CLOSE_UPS = 3;
@@ -22,7 +23,7 @@ const KINDS = /** @type {const} */ (["report", "json", "csv", "wav"]);
 
 /** @typedef {import("../check.js").Check} Check */
 
-const at = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(`keep-${id}`));
+const at = (/** @type {string} */ id) => element(`keep-${id}`);
 const button = (/** @type {string} */ id) => /** @type {HTMLButtonElement} */ (at(id));
 
 export class Keep {
@@ -194,9 +195,4 @@ async function settled(seal) {
 /** Until the picture of a file's sound is whole, or will not come: half of one in a report would look like half the sound. @param {Check} check */
 async function drawn(check) {
   for (let tries = 0; check.picture === "reading" && tries < DRAWN_MS / 50; tries++) await new Promise((go) => setTimeout(go, 50));
-}
-
-/** @param {HTMLElement} element @param {string} text */
-function put(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }

@@ -3,9 +3,10 @@
 
 import { copy } from "./save.js";
 import { LANGUAGES, snippetsOf } from "./snippet.js";
+import { at as element } from "../view/dom.js";
 
 const FEEDBACK_MS = 1800;
-const at = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(`keep-${id}`));
+const at = (/** @type {string} */ id) => element(`keep-${id}`);
 
 export class Repeat {
   /** @type {string} */ language = LANGUAGES[0];

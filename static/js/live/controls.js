@@ -4,8 +4,7 @@
 
 import { watchMicrophones } from "./devices.js";
 import { screenSound } from "./screen.js";
-
-const element = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+import { at } from "../view/dom.js";
 
 export class Controls {
   /** @type {import("./devices.js").Microphones} */ #found = { devices: [], named: false };
@@ -15,10 +14,10 @@ export class Controls {
   /** @param {import("../page.js").Page} page */
   constructor(page) {
     this.page = page;
-    this.sources = /** @type {HTMLFieldSetElement} */ (element("sources"));
-    this.select = /** @type {HTMLSelectElement} */ (element("device"));
-    this.hint = element("source-hint");
-    this.place = element("device-choice");
+    this.sources = /** @type {HTMLFieldSetElement} */ (at("sources"));
+    this.select = /** @type {HTMLSelectElement} */ (at("device"));
+    this.hint = at("source-hint");
+    this.place = at("device-choice");
     const { settings, visit } = page;
     this.sources.addEventListener("change", (event) => {
       const { value } = /** @type {HTMLInputElement} */ (event.target);

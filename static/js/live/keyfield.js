@@ -3,8 +3,8 @@
 // @ts-check
 
 import { wantsKey } from "./keyring.js";
+import { at } from "../view/dom.js";
 
-const element = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const SENDABLE = /^[\x21-\x7e]+$/; // what may stand in a header
 
 export class KeyField {
@@ -14,11 +14,11 @@ export class KeyField {
   /** @param {import("../page.js").Page} page */
   constructor(page) {
     this.page = page;
-    this.box = /** @type {HTMLDetailsElement} */ (element("key-box"));
-    this.field = /** @type {HTMLInputElement} */ (element("key"));
-    this.forget = /** @type {HTMLButtonElement} */ (element("key-forget"));
-    this.hint = element("key-hint");
-    element("key-form").addEventListener("submit", (event) => {
+    this.box = /** @type {HTMLDetailsElement} */ (at("key-box"));
+    this.field = /** @type {HTMLInputElement} */ (at("key"));
+    this.forget = /** @type {HTMLButtonElement} */ (at("key-forget"));
+    this.hint = at("key-hint");
+    at("key-form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.#use();
     });

@@ -13,8 +13,7 @@ import { PauseButton } from "./pause.js";
 import { Recording } from "./recording.js";
 import { Stream } from "./stream.js";
 import { TabTitle } from "./tabtitle.js";
-
-const element = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+import { at } from "../view/dom.js";
 
 export class Listening {
   /** @type {Live | null} */ live = null;
@@ -23,7 +22,7 @@ export class Listening {
   constructor(page) {
     this.page = page;
     const part = (/** @type {string} */ name) => /** @type {HTMLElement} */ (document.querySelector(`#meter .${name}`));
-    const parts = { root: element("meter"), bar: part("bar"), peak: part("peak"), value: element("level") };
+    const parts = { root: at("meter"), bar: part("bar"), peak: part("peak"), value: at("level") };
     this.meter = new Meter(parts, (dbfs) => page.words.level(dbfs));
     this.awake = new Awake();
     this.title = new TabTitle(page.words);

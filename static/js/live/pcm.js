@@ -3,7 +3,7 @@
 
 /** The quietest level that is told from silence, in dB relative to full scale. */
 export const FLOOR_DBFS = -100;
-const CLIP_LEVEL = 0.99; // as the server counts it
+export const CLIP_LEVEL = 0.99; // as the server counts it (app/core/quality.py)
 
 /**
  * s16 as the server reads it (divided by 32768). Every platform with a browser is little-endian, so the array's bytes are pcm_s16le.

@@ -4,7 +4,7 @@
 // for a file from the next check on.
 // @ts-check
 
-const at = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+import { at, put } from "./dom.js";
 
 /** @typedef {{false_alarm: number | null, miss: number | null, uncertain: number | null, bonafide_right: number | null, spoof_right: number | null}} Rates shares, 0..1 */
 
@@ -29,9 +29,9 @@ export class Explain {
       const name = /** @type {"fast" | "balanced" | "strict"} */ (card.dataset.point);
       const radio = /** @type {HTMLInputElement} */ (card.querySelector("input"));
       radio.checked = settings.choices.profile === name;
-      put(card, ".point-name", point.name[name] ?? name);
-      put(card, ".point-about", point.about[name] ?? "");
-      put(card, ".rates", ratesOf(facts.rates[name], words).join(" "));
+      write(card, ".point-name", point.name[name] ?? name);
+      write(card, ".point-about", point.about[name] ?? "");
+      write(card, ".rates", ratesOf(facts.rates[name], words).join(" "));
       this.#bars(card, barsOf(facts.rates[name]));
     }
     at("measured").textContent = this.#measured();
@@ -111,7 +111,6 @@ export function llrOf(score) {
 }
 
 /** @param {HTMLElement} card @param {string} part @param {string} text */
-function put(card, part, text) {
-  const element = /** @type {HTMLElement} */ (card.querySelector(part));
-  if (element.textContent !== text) element.textContent = text;
+function write(card, part, text) {
+  put(/** @type {HTMLElement} */ (card.querySelector(part)), text);
 }

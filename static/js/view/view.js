@@ -5,9 +5,7 @@ import { buttonsOf, factsOf, panelOf, sentenceOf } from "./panel.js";
 import { reasonsOf } from "./reasons.js";
 import { headline } from "../found/verdict.js";
 import { fill } from "../words/fill.js";
-
-/** @param {string} id */
-const at = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+import { at, put } from "./dom.js";
 
 export class View {
   /** @param {import("../page.js").Page} page */
@@ -197,9 +195,4 @@ function adviceOn({ found, phase }) {
 /** @param {HTMLElement} element @param {string} name @param {string} value */
 function mark(element, name, value) {
   if (element.dataset[name] !== value) element.dataset[name] = value;
-}
-
-/** @param {HTMLElement} element @param {string} text */
-function put(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }
