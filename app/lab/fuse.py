@@ -1,11 +1,12 @@
-"""Two trained detectors as one: each frame carries the embeddings of both, and the llr is a weighted sum of both heads'.
+"""Several trained detectors as one: each frame carries the embeddings of all, and the llr is a weighted sum of their heads'.
 
-A spectrum net sees fine detail in frequency that Whisper's 80 mel bands blur, and errs on other clips. The weights are fitted on `dev` by
+A speaker encoder and a spectrum net see detail that Whisper's 80 mel bands blur, and err on other clips. The weights are fitted on `dev` by
 logistic regression at equal class weight, each clip counting once and each spoof system as the square root of its clips. Called by
 `voxproof lab fuse`; the result has what `export` and the scorers ask of a `Detector`.
 """
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -15,109 +16,114 @@ from torch import Tensor, nn
 from app.lab.calibrate import system_weights
 from app.lab.config import Net
 from app.lab.data import Store
-from app.lab.nets import Detector, StatisticsHead, moments
+from app.lab.nets import Detector, StatisticsHead, changes, moments
 from app.lab.windows import ClipScore, TorchScorer, score_clips
 
 
 class FusedEncoder(nn.Module):
-    """Both encoders over one piece of audio, each from where its own left context begins. What is speech is the spectrum net's opinion: the
-    other's encoder stood still and never learnt it. `middle` is taken off the deep frames, so that the head need not take it off a window of them."""
+    """All encoders over one piece of audio, each from where its own left context begins. What is speech is the last one's opinion, a spectrum
+    net's: the others stood still and never learnt it. `middle` is taken off the frames, so that a head need not take it off a window of them."""
 
-    def __init__(self, deep: nn.Module, fine: nn.Module, skips: tuple[int, int], middle: Tensor) -> None:
+    def __init__(self, parts: list[Detector]) -> None:
         super().__init__()
-        self.deep, self.fine, self.skips = deep, fine, skips
-        self.register_buffer("middle", middle.clone())
+        self.parts, self.skips = nn.ModuleList(part.encoder for part in parts), skips([part.net for part in parts])
+        self.register_buffer("middle", torch.cat([middle(part) for part in parts]))
 
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        (deep, _), (fine, speech) = self.deep(audio[:, self.skips[0] :]), self.fine(audio[:, self.skips[1] :])
-        return torch.cat([deep - self.middle, fine], dim=-1), speech
+        made = [part(audio[:, skip:]) for part, skip in zip(self.parts, self.skips, strict=True)]
+        return torch.cat([frames for frames, _ in made], dim=-1) - self.middle, made[-1][1]
 
 
-def skips(deep: Net, fine: Net) -> tuple[int, int]:
-    """Samples that each leaves out of the longer left context of the two."""
-    left = max(deep.left_samples, fine.left_samples)
-    return left - deep.left_samples, left - fine.left_samples
+def skips(nets: list[Net]) -> list[int]:
+    """Samples that each leaves out of the longest left context among them."""
+    left = max(net.left_samples for net in nets)
+    return [left - net.left_samples for net in nets]
+
+
+def middle(part: Detector) -> Tensor:
+    return part.head.middle().clone() if isinstance(part.head, StatisticsHead) else torch.zeros(part.net.embedding_size)
 
 
 class FusedHead(nn.Module):
-    """Frames of both -> weighted sum of both llrs, then the calibration. A statistics head gets the moments of all columns: two products of a window,
-    and no copy of its deep half."""
+    """Frames of all -> weighted sum of their llrs, then the calibration. The moments of all columns are taken at once: a few products of a window,
+    and no copy of a part of it. A head of weight 0 is left out."""
 
-    def __init__(self, deep: nn.Module, fine: nn.Module, size: int, weights: tuple[float, float]) -> None:
+    def __init__(self, parts: list[Detector], weights: tuple[float, ...]) -> None:
         super().__init__()
-        self.deep, self.fine, self.size = deep, fine, size
-        self.register_buffer("weights", torch.tensor(weights))
+        self.parts, self.weights = nn.ModuleList(part.head for part in parts), weights
+        self.bounds = list(pairwise(np.cumsum([0, *(part.net.embedding_size for part in parts)]).tolist()))
+        self.differences = any(part.net.differences for part in parts)
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("bias", torch.zeros(()))
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
-        if isinstance(self.deep, StatisticsHead):
-            mean, square, count = moments(frames, mask)
-            deep = self.deep.judge(self.deep.statistics(mean[:, : self.size], square[:, : self.size], count))
-        else:
-            deep = self.deep(frames[..., : self.size], mask)
-        llr = self.weights[0] * deep + self.weights[1] * self.fine(frames[..., self.size :], mask)
-        return llr * self.scale + self.bias
+        whole = [*moments(frames, mask), *([changes(frames, mask)] if self.differences else [])]
+        total = torch.zeros_like(whole[0][:, 0])
+        for part, (begin, end), weight in zip(self.parts, self.bounds, self.weights, strict=True):
+            if weight:
+                if isinstance(part, StatisticsHead):
+                    llr = part.judge(part.joined([each[:, begin:end] for each in whole]))
+                else:
+                    llr = part(frames[..., begin:end], mask)
+                total = total + weight * llr
+        return total * self.scale + self.bias
 
 
 class Fused(nn.Module):
-    """`deep` (pre-trained) and `fine` (spectrum) as one detector of the geometry of `deep`."""
+    """One detector of the geometry of the first of `parts`, with the longest left context of all; the last is a spectrum net."""
 
-    def __init__(self, deep: Detector, fine: Detector, weights: tuple[float, float]) -> None:
+    def __init__(self, parts: list[Detector], weights: tuple[float, ...]) -> None:
         super().__init__()
-        if deep.net.right_samples != fine.net.right_samples:
-            raise ValueError("the two must look as far ahead")
-        left = max(deep.net.left_samples, fine.net.left_samples)
-        self.net: Net = replace(deep.net, left_samples=left, embedding_size=deep.net.embedding_size + fine.net.embedding_size)
-        middle = deep.head.middle() if isinstance(deep.head, StatisticsHead) else torch.zeros(deep.net.embedding_size)
-        self.encoder = FusedEncoder(deep.encoder, fine.encoder, skips(deep.net, fine.net), middle)
-        self.head = FusedHead(deep.head, fine.head, deep.net.embedding_size, weights)
+        nets = [part.net for part in parts]
+        if len({net.right_samples for net in nets}) > 1:
+            raise ValueError("all must look as far ahead")
+        self.net: Net = replace(nets[0], left_samples=max(net.left_samples for net in nets), embedding_size=sum(net.embedding_size for net in nets))
+        self.encoder, self.head = FusedEncoder(parts), FusedHead(parts, weights)
 
 
 class FusedScorer:
-    """The pair while its weights are sought: `deep` in training's pieces, `fine` whole; llrs of both, side by side."""
+    """The parts while their weights are sought: a transformer in training's pieces, a spectrum net whole; llrs of all, side by side."""
 
-    def __init__(self, deep: Detector, fine: Detector) -> None:
-        self.deep, self.fine = TorchScorer(deep, deep.net), TorchScorer(fine, fine.net)
-        self.skips, self.size = skips(deep.net, fine.net), deep.net.embedding_size
-        self.left_samples, self.right_samples = deep.net.left_samples + self.skips[0], deep.net.right_samples
-        self.both: list[np.ndarray] = []
+    def __init__(self, parts: list[Detector]) -> None:
+        nets = [part.net for part in parts]
+        self.parts, self.skips = [TorchScorer(part, part.net) for part in parts], skips(nets)
+        self.bounds = list(pairwise(np.cumsum([0, *(net.embedding_size for net in nets)]).tolist()))
+        self.left_samples, self.right_samples = nets[0].left_samples + self.skips[0], nets[0].right_samples
+        self.all: list[np.ndarray] = []
 
     def encode(self, audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        (deep, _), (fine, speech) = (
-            each.encode(np.ascontiguousarray(audio[:, skip:])) for each, skip in zip((self.deep, self.fine), self.skips, strict=True)
-        )
-        return np.concatenate([deep, fine], axis=-1), speech
+        made = [part.encode(np.ascontiguousarray(audio[:, skip:])) for part, skip in zip(self.parts, self.skips, strict=True)]
+        return np.concatenate([frames for frames, _ in made], axis=-1), made[-1][1]
 
     def judge(self, frames: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        self.both.append(
-            np.stack([self.deep.judge(frames[..., : self.size].copy(), mask), self.fine.judge(frames[..., self.size :].copy(), mask)], 1)
-        )
-        return self.both[-1].sum(1)
+        llrs = [part.judge(frames[..., begin:end].copy(), mask) for part, (begin, end) in zip(self.parts, self.bounds, strict=True)]
+        self.all.append(np.stack(llrs, 1))
+        return self.all[-1].sum(1)
 
 
-def fuse(deep: Detector, fine: Detector, dev: Store, threshold: float) -> tuple[Fused, dict]:
-    """The pair with the weights that suit `dev` best, and what they are."""
-    scorer = FusedScorer(deep, fine)
+def fuse(parts: list[Detector], dev: Store, threshold: float) -> tuple[Fused, list[float]]:
+    """The parts with the weights that suit `dev` best, and what they are."""
+    scorer = FusedScorer(parts)
     scores: list[ClipScore] = list(score_clips(scorer, (dev[i] for i in range(len(dev))), threshold))
     spoof = np.array([clip.spoof for clip in dev.clips])
     share = system_weights([clip.system for clip in dev.clips], spoof)
     counts = [len(score.windows) for score in scores]
     weight, kind = np.repeat(share / np.maximum(counts, 1), counts), np.repeat(spoof, counts)
-    weights = weigh(np.concatenate(scorer.both), kind, weight)
-    return Fused(deep, fine, weights).eval(), {"deep": weights[0], "fine": weights[1]}
+    weights = weigh(np.concatenate(scorer.all), kind, weight)
+    return Fused(parts, weights).eval(), list(weights)
 
 
-def weigh(both: np.ndarray, spoof: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
-    """[windows, 2] raw llrs -> the two weights (the bias is the calibration's affair)."""
+def weigh(llrs: np.ndarray, spoof: np.ndarray, weight: np.ndarray) -> tuple[float, ...]:
+    """[windows, parts] raw llrs -> their weights, none below 0 (the bias is the calibration's affair)."""
+    size = llrs.shape[1]
 
     def cost(parameters: np.ndarray) -> float:
-        llr = both @ parameters[:2] + parameters[2]
+        llr = llrs @ parameters[:size] + parameters[size]
         missed = np.average(np.logaddexp(0, -llr[spoof]), weights=weight[spoof])
         accused = np.average(np.logaddexp(0, llr[~spoof]), weights=weight[~spoof])
-        return missed + accused + 1e-3 * float(parameters[:2] @ parameters[:2])
+        return missed + accused + 1e-3 * float(parameters[:size] @ parameters[:size])
 
-    deep, fine, _ = minimize(cost, np.array([0.5, 0.5, 0.0])).x
-    if min(deep, fine) <= 0:
-        raise ValueError(f"one of the two does not help: weights {deep:.3f} and {fine:.3f}")
-    return round(float(deep), 5), round(float(fine), 5)
+    found = minimize(cost, np.array([*[0.5] * size, 0.0]), bounds=[*[(0, None)] * size, (None, None)]).x[:size]
+    if not found.any():
+        raise ValueError("none of them helps")
+    return tuple(round(float(each), 5) for each in found)

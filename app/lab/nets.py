@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from app.lab.config import FRAME_SAMPLES, RATE, Net
+from app.lab.speaker import SpeakerEncoder
 from app.lab.waveform import WaveEncoder
 from app.lab.whisper import WhisperEncoder
 
@@ -21,6 +22,7 @@ COLUMN_SAMPLES = 160
 """Spectra are taken every 10 ms over 30 ms (three columns' worth of samples)."""
 SILENT_POWER = 1e-10
 """Power of white noise at -100 dBFS, about the rounding noise of 16-bit audio: below it a level is not divided out."""
+FAR = 8.0
 FLOOR = 1e-6
 """Spectral floor, relative to the neighbourhood's mean power: 60 dB down. Weaker traces are coding noise, and differ by corpus."""
 
@@ -118,7 +120,7 @@ class Head(nn.Module):
 
 
 class Spread(nn.Module):
-    """Each column to zero mean and unit deviation, by stored figures."""
+    """Each column to zero mean and unit deviation, by stored figures; at most `FAR` deviations out, so that no odd sound rules by one column."""
 
     def __init__(self, size: int):
         super().__init__()
@@ -126,19 +128,21 @@ class Spread(nn.Module):
         self.register_buffer("deviation", torch.ones(size))
 
     def forward(self, rows: Tensor) -> Tensor:
-        return (rows - self.mean) / self.deviation
+        return ((rows - self.mean) / self.deviation).clamp(-FAR, FAR)
 
 
 class StatisticsHead(nn.Module):
-    """Frames and mask -> llr, from mean and deviation of each dimension over the masked frames; the mean of a few small nets' opinions."""
+    """Frames and mask -> llr, from mean and deviation of each dimension over the masked frames and, with `differences`, the deviation of what
+    neighbouring masked frames differ by; the mean of a few small nets' opinions."""
 
     def __init__(self, net: Net):
         super().__init__()
-        self.spread = Spread(2 * net.embedding_size)
+        self.differences, size = net.differences, (2 + net.differences) * net.embedding_size
+        self.spread = Spread(size)
         self.nets = nn.ModuleList(
             nn.Sequential(
                 nn.Dropout(net.dropout),
-                nn.Linear(2 * net.embedding_size, net.head_size),
+                nn.Linear(size, net.head_size),
                 nn.ReLU(),
                 nn.Dropout(net.dropout),
                 nn.Linear(net.head_size, 1),
@@ -149,43 +153,48 @@ class StatisticsHead(nn.Module):
         self.register_buffer("bias", torch.zeros(()))
 
     def pooled(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """[B, T, D], [B, T] -> [B, 2 D]: frames are taken about a fixed middle first, so that the mean of squares less the square of the mean
-        loses no digits.
+        """[B, T, D], [B, T] -> statistics [B, 2 D or 3 D]: frames are taken about a fixed middle first, so that the mean of squares less the
+        square of the mean loses no digits.
         """
         use = (mask > 0.5).unsqueeze(-1)
-        middle = self.middle()
-        frames = torch.where(use, frames - middle, torch.zeros_like(frames))
-        return self.statistics(*moments(frames, mask))
+        frames = torch.where(use, frames - self.middle(), torch.zeros_like(frames))
+        return self.joined([*moments(frames, mask), *([changes(frames, mask)] if self.differences else [])])
 
     def middle(self) -> Tensor:
         """[D]: what the frames lie about."""
-        return self.spread.mean[: len(self.spread.mean) // 2]
+        return self.spread.mean[: len(self.spread.mean) // (2 + self.differences)]
 
-    def statistics(self, mean: Tensor, square: Tensor, count: Tensor) -> Tensor:
-        """[B, D], [B, D], [B, 1] -> [B, 2 D], mean and deviation, from the moments of frames about their middle."""
-        variance = (square - mean * mean).clamp(min=0) * (count / (count - 1).clamp(min=1))
-        return torch.cat([mean + self.middle(), (variance + 1e-8).sqrt()], dim=-1)
+    def joined(self, parts: list[Tensor]) -> Tensor:
+        """Mean about the middle, deviation and deviation of differences (asked for or not) [B, D] -> [B, 2 D or 3 D]"""
+        mean, deviation, *differences = parts
+        return torch.cat([mean + self.middle(), deviation, *(differences if self.differences else [])], dim=-1)
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         return self.judge(self.pooled(frames, mask))
 
     def judge(self, statistics: Tensor) -> Tensor:
-        """[B, 2 D] -> llr [B]"""
+        """[B, 2 D or 3 D] -> llr [B]"""
         rows = self.spread(statistics)
         return torch.cat([net(rows) for net in self.nets], dim=-1).mean(-1) * self.scale + self.bias
 
 
-def moments(frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """[B, T, D], [B, T] -> mean and mean square [B, D] of the masked frames, and their count [B, 1]. Frames outside the mask must be finite.
+def moments(frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """[B, T, D], [B, T] -> mean and deviation [B, D] of the masked frames. Frames outside the mask must be finite.
 
     The sums over time are products with the mask, which run four times as fast as sums.
     """
     row = (mask > 0.5).to(frames.dtype).unsqueeze(1)
     count = row.sum(-1).clamp(min=1)
-    return (row @ frames).squeeze(1) / count, (row @ (frames * frames)).squeeze(1) / count, count
+    mean, square = (row @ frames).squeeze(1) / count, (row @ (frames * frames)).squeeze(1) / count
+    return mean, ((square - mean * mean).clamp(min=0) * (count / (count - 1).clamp(min=1)) + 1e-8).sqrt()
 
 
-FAMILIES = {"spectrum": Encoder, "waveform": WaveEncoder, "whisper": WhisperEncoder}
+def changes(frames: Tensor, mask: Tensor) -> Tensor:
+    """[B, T, D], [B, T] -> deviation [B, D] of what neighbouring frames, both masked, differ by."""
+    return moments(frames[:, 1:] - frames[:, :-1], mask[:, 1:] * mask[:, :-1])[1]
+
+
+FAMILIES = {"spectrum": Encoder, "waveform": WaveEncoder, "whisper": WhisperEncoder, "speaker": SpeakerEncoder}
 """What `Net.family` may say."""
 HEADS = {"attention": Head, "statistics": StatisticsHead}
 """What `Net.head` may say."""

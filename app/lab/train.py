@@ -23,6 +23,8 @@ from app.lab.config import Recipe, Train, plain, recipe_from
 from app.lab.frozen import train_head
 from app.lab.nets import Detector, parameters
 from app.lab.prune import pruned, smaller
+from app.lab.speaker import load as load_speaker
+from app.lab.speaker import speaker_file
 from app.lab.whisper import load, whisper_file
 
 MIN_SPEECH_FRAMES = 25
@@ -71,7 +73,9 @@ def begin(recipe: Recipe, say: Callable[[str], None] = print) -> Detector:
     model = Detector(recipe.net)
     if recipe.net.family == "spectrum":
         model.encoder.trunk.to(memory_format=torch.channels_last)  # a third faster on CPUs in bfloat16
-    if recipe.net.weights:
+    if recipe.net.family == "speaker":
+        model.encoder.speaker = load_speaker(speaker_file(recipe.net.weights, recipe.packages))
+    elif recipe.net.weights:
         whole = load(whisper_file(recipe.net.weights, recipe.packages), recipe.net.blocks)
         model.encoder.whisper = pruned(recipe, whole, say) if smaller(recipe.net) else whole
         if recipe.train.frozen_blocks >= 0:

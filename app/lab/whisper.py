@@ -204,7 +204,10 @@ class WhisperEncoder(nn.Module):
             raise ValueError(f"left + right samples must be {EDGE_SAMPLES} more than whole frames")
         self.spectrum = LogMel()
         self.whisper = Whisper(net.width, net.blocks, near=net.near_kept, feed=net.mlp_kept)
-        size = net.last_blocks * net.width
+        self.used = net.used_blocks or (net.blocks,)
+        size = len(self.used) * net.width
+        if self.used[-1] != net.blocks:
+            raise ValueError("the last block must be used: it would be made for nothing")
         if net.head == "statistics":
             if net.embedding_size != size:
                 raise ValueError(f"a statistics head needs embedding_size {size}")
@@ -224,7 +227,8 @@ class WhisperEncoder(nn.Module):
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         """One piece a clip, as a stream is encoded: the last block need not make the tokens of context."""
         kept = slice(self.before, -self.after)
-        *lower, last = self.whisper(self.spectrum(audio), kept)[-self.net.last_blocks :]
+        made = self.whisper(self.spectrum(audio), kept)
+        *lower, last = (made[block] for block in self.used)
         frames = self.join(torch.cat([*(each[:, kept] for each in lower), last], dim=-1).flatten(0, 1))
         frames = frames.reshape(audio.shape[0], -1, self.net.embedding_size)
         return frames, self.speech(frames).squeeze(-1)
@@ -239,11 +243,12 @@ class WhisperEncoder(nn.Module):
         return self.finish(self.tokens(mel), mel.shape[0] if clips is None else clips)
 
     def tokens(self, mel: Tensor) -> Tensor:
-        """The tokens after each of the last blocks, side by side: [pieces, T, last_blocks * width]."""
-        return torch.cat(self.whisper(mel)[-self.net.last_blocks :], dim=-1)
+        """The tokens after each of the used blocks, side by side: [pieces, T, used blocks * width]."""
+        made = self.whisper(mel)
+        return torch.cat([made[block] for block in self.used], dim=-1)
 
     def finish(self, tokens: Tensor, clips: int) -> tuple[Tensor, Tensor]:
-        """[pieces, T, last_blocks * width] -> frames and speech; the tokens of context are dropped."""
+        """[pieces, T, used blocks * width] -> frames and speech; the tokens of context are dropped."""
         frames = self.join(tokens.flatten(0, 1)).reshape(clips, -1, self.net.embedding_size)
         frames = frames[:, self.before : -self.after]
         return frames, self.speech(frames).squeeze(-1)

@@ -1,4 +1,4 @@
-"""Two detectors as one: the frames and llrs are the parts', the weights follow what helps, and the server takes the result."""
+"""Several detectors as one: the frames and llrs are the parts', the weights follow what helps, and the server takes the result."""
 
 from dataclasses import replace
 
@@ -17,52 +17,63 @@ from app.lab.windows import TorchScorer  # noqa: E402
 from app.scoring.load import load  # noqa: E402
 
 DEEP = Net(
-    family="whisper", width=64, blocks=2, last_blocks=2, frequency_bins=80, left_samples=8480, right_samples=1600,
+    family="whisper", width=64, blocks=2, used_blocks=(1, 2), frequency_bins=80, left_samples=8480, right_samples=1600,
     embedding_size=12, attention_size=8, head_size=8,
 )  # fmt: skip
+VOICE = Net(
+    family="speaker", piece_tokens=30, left_samples=800, right_samples=1600, embedding_size=576, head="statistics", differences=True, head_size=8
+)
 FINE = Net(channels=(4, 4, 8, 8), embedding_size=16, attention_size=8, head_size=8)
 
 
 @pytest.fixture(scope="module")
 def parts():
     torch.manual_seed(5)
-    deep, fine = Detector(DEEP), Detector(FINE)
+    deep, voice, fine = Detector(DEEP), Detector(VOICE), Detector(FINE)
     for part in deep.encoder.whisper.parameters():
         torch.nn.init.normal_(part, std=0.1)
-    return deep.eval(), fine.eval()
+    voice.head.spread.mean.normal_()
+    return [deep.eval(), voice.eval(), fine.eval()]
 
 
 def sound(count: int, batch: int = 2) -> np.ndarray:
     return (0.1 * np.random.default_rng(0).standard_normal((batch, 8480 + count * FRAME_SAMPLES + 1600))).astype(np.float32)
 
 
-def test_frames_and_llr_are_those_of_the_parts(parts):
-    deep, fine = parts
-    fused = Fused(deep, fine, (0.7, 0.4)).eval()
+def alone(parts, audio: torch.Tensor) -> list[torch.Tensor]:
+    """Frames of each, from where its own left context begins."""
+    return [part.encoder(audio[:, 8480 - part.net.left_samples :])[0] for part in parts]
+
+
+@pytest.mark.parametrize("weights", [(0.7, 0.4, 0.2), (0.7, 0.4, 0.0)])
+def test_frames_and_llr_are_those_of_the_parts(parts, weights):
+    fused = Fused(parts, weights).eval()
     audio, mask = torch.from_numpy(sound(30)), torch.ones(2, 30)
+    mask[:, 11:14] = 0
     with torch.no_grad():
         frames, _ = fused.encoder(audio)
-        alone = deep.encoder(audio)[0], fine.encoder(audio[:, 8480 - FINE.left_samples :])[0]
-        torch.testing.assert_close(frames, torch.cat(alone, -1))
-        torch.testing.assert_close(fused.head(frames, mask), 0.7 * deep.head(alone[0], mask) + 0.4 * fine.head(alone[1], mask))
+        own = alone(parts, audio)
+        torch.testing.assert_close(frames, torch.cat(own, -1) - torch.cat([torch.zeros(12), parts[1].head.middle(), torch.zeros(16)]))
+        llrs = [part.head(rows, mask) for part, rows in zip(parts, own, strict=True)]
+        wanted = sum(weight * llr for weight, llr in zip(weights, llrs, strict=True))
+        torch.testing.assert_close(fused.head(frames, mask), wanted, atol=1e-4, rtol=1e-4)
 
 
-def test_both_must_look_as_far_ahead(parts):
+def test_all_must_look_as_far_ahead(parts):
     with pytest.raises(ValueError, match="as far ahead"):
-        Fused(parts[0], Detector(replace(FINE, left_samples=3520, right_samples=1280)), (1.0, 1.0))
+        Fused([parts[0], Detector(replace(FINE, left_samples=3520, right_samples=1280))], (1.0, 1.0))
 
 
-def test_the_scorer_used_for_fitting_sees_what_the_pair_sees(parts):
-    deep, fine = parts
-    scorer = FusedScorer(deep, fine)
-    audio = sound(79)  # one whole number of training pieces
+def test_the_scorer_used_for_fitting_sees_what_they_see(parts):
+    scorer = FusedScorer(parts)
+    audio = sound(79)  # one whole number of training pieces of the first
     frames, speech = scorer.encode(audio)
-    assert frames.shape == (2, 79, 28) and speech.shape == (2, 79)
-    np.testing.assert_allclose(frames[..., 12:], TorchScorer(fine, FINE).encode(np.ascontiguousarray(audio[:, 8480 - 3200 :]))[0], atol=1e-5)
+    assert frames.shape == (2, 79, 604) and speech.shape == (2, 79)
+    np.testing.assert_allclose(frames[..., 588:], TorchScorer(parts[2], FINE).encode(np.ascontiguousarray(audio[:, 8480 - 3200 :]))[0], atol=1e-5)
     mask = np.ones((2, 79), np.float32)
     total = scorer.judge(frames, mask)
-    assert scorer.both[0].shape == (2, 2)
-    np.testing.assert_allclose(total, scorer.both[0].sum(1), atol=1e-5)
+    assert scorer.all[0].shape == (2, 3)
+    np.testing.assert_allclose(total, scorer.all[0].sum(1), atol=1e-5)
 
 
 def test_weights_follow_what_helps():
@@ -72,13 +83,14 @@ def test_weights_follow_what_helps():
     both = np.stack([truth + rng.standard_normal(2000), 0.3 * truth + rng.standard_normal(2000)], 1)
     deep, fine = weigh(both, spoof, np.ones(2000))
     assert deep > 2 * fine > 0
-    with pytest.raises(ValueError, match="does not help"):
-        weigh(np.stack([truth + rng.standard_normal(2000), -truth + rng.standard_normal(2000)], 1), spoof, np.ones(2000))
+    assert weigh(np.stack([truth + rng.standard_normal(2000), -truth + rng.standard_normal(2000)], 1), spoof, np.ones(2000))[1] == 0
+    with pytest.raises(ValueError, match="none of them helps"):
+        weigh(-both, spoof, np.ones(2000))
 
 
-def test_the_server_takes_the_pair(parts, tmp_path):
-    fused = Fused(*parts, (0.5, 0.5)).eval()
+def test_the_server_takes_them(parts, tmp_path):
+    fused = Fused(parts, (0.5, 0.3, 0.5)).eval()
     points = {"balanced": {"bonafide_llr": -0.5, "spoof_llr": 0.5}}
     made = export(fused, Recipe(name="pair", net=fused.net), Calibration(operating_points=points), tmp_path / "pair", {}, {})
     assert made.parity < 5e-3
-    assert load("pair", tmp_path).card.frames.embedding_size == 28
+    assert load("pair", tmp_path).card.frames.embedding_size == 604

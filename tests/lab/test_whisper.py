@@ -12,7 +12,7 @@ pytest.importorskip("scipy")
 from app.lab import frozen  # noqa: E402
 from app.lab.calibrate import Calibration  # noqa: E402
 from app.lab.config import RATE, Frozen, Net, Recipe, Train  # noqa: E402
-from app.lab.data import Clip, Store, write_store  # noqa: E402
+from app.lab.data import Clip, write_store  # noqa: E402
 from app.lab.export import export  # noqa: E402
 from app.lab.nets import Detector  # noqa: E402
 from app.lab.train import begin, groups, load_average  # noqa: E402
@@ -141,8 +141,8 @@ def still(tmp_path):
     write_store(tmp_path, "train", pairs)
     rows = [f"{clip.path},train,{clip.label},,,,,,xx" for clip, _ in pairs]
     (tmp_path / "manifest.csv").write_text("\n".join([",".join(columns), *rows]) + "\n")
-    net = replace(NET, head="statistics", embedding_size=128, last_blocks=2, head_size=16)
-    return Recipe(net=net, data=tmp_path, cache=tmp_path, runs=tmp_path, frozen=Frozen(steps=120))
+    net = replace(NET, head="statistics", embedding_size=128, used_blocks=(1, 2), head_size=16)
+    return Recipe(net=net, data=tmp_path, cache=tmp_path, runs=tmp_path, frozen=Frozen(steps=120, shifts=2, changed=1))
 
 
 def test_a_statistics_head_learns_while_the_encoder_stands_still(still):
@@ -152,24 +152,61 @@ def test_a_statistics_head_learns_while_the_encoder_stands_still(still):
     assert all(torch.equal(p, before[name]) for name, p in made.encoder.named_parameters())
     again, _, _ = load_average(path)
     rows = again.head.spread(torch.from_numpy(np.load(still.runs / "statistics.npy")))
+    assert len(rows) == 3 * 16
     llr = torch.stack([net(rows).squeeze(-1) for net in again.head.nets]).mean(0).detach().numpy()
     assert (llr[1::2] > 0).all() and (llr[::2] < 0).all()
 
 
 def test_encoding_goes_on_where_it_was_stopped(still):
-    model, store = Detector(still.net).eval(), Store(still.cache, "train")
-    whole = frozen.kept(still, model, store, list(range(16)), lambda text: None)
-    np.save(still.runs / "statistics.npy", whole[:7])
-    np.testing.assert_allclose(whole, frozen.kept(still, model, store, list(range(16)), lambda text: None), atol=1e-5)
+    model, heard = Detector(still.net).eval(), frozen.hearings(still)
+    whole = frozen.kept(still, model, heard, lambda text: None)
+    np.save(still.runs / "statistics.npy", whole[:37])
+    np.testing.assert_allclose(whole, frozen.kept(still, model, heard, lambda text: None), atol=1e-5)
 
 
-def test_statistics_are_of_the_masked_frames_only(still):
-    head = Detector(still.net).head
+def test_each_clip_is_heard_as_it_is_late_and_through_another_chain(still):
+    heard = frozen.hearings(still)
+    assert [(sum(h.late for h in heard[k : k + 16]), sum(h.changed for h in heard[k : k + 16])) for k in (0, 16, 32)] == [(0, 0), (16, 0), (16, 16)]
+    audio = speech_like(2.4)
+    one, other = (frozen.other_chain(audio, still.frozen, np.random.default_rng(seed)) for seed in (1, 2))
+    assert 0.89 < len(one) / len(audio) < 1.11 and len(one) != len(other)
+    assert 0.2 <= np.abs(one).max() <= 0.9 and np.isfinite(one).all() and one.dtype == np.float32
+
+
+def test_of_the_spoofed_rows_a_share_is_lab_synths(still):
+    write_store(still.cache, "synth", [(Clip(f"synth/{k}", "spoof", system=f"tts_{k % 2}"), speech_like(1, k)) for k in range(6)])
+    recipe = replace(still, frozen=Frozen(shifts=1, changed=1, synth=0.2))
+    heard = frozen.hearings(recipe)
+    odds, spoof = frozen.odds_of(heard, 0.2), np.array([h.clip.spoof for h in heard])
+    made = np.array([h.store.name == "synth" for h in heard])
+    assert len(heard) == 2 * 16 + 6 and made.sum() == 6
+    assert odds[~spoof].sum() == pytest.approx(0.5) and odds[made].sum() == pytest.approx(0.1) and odds.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("differences", [False, True])
+def test_statistics_are_of_the_masked_frames_only(still, differences):
+    head = Detector(replace(still.net, differences=differences)).head
     frames, mask = torch.randn(1, 30, 128), torch.zeros(1, 30)
     mask[:, 5:25] = 1
     frames[:, 25:] = float("nan")
     got = head.pooled(frames, mask)
-    torch.testing.assert_close(got, torch.cat([frames[:, 5:25].mean(1), frames[:, 5:25].std(1)], -1), atol=1e-4, rtol=1e-4)
+    wanted = [frames[:, 5:25].mean(1), frames[:, 5:25].std(1)]
+    if differences:
+        wanted.append((frames[:, 6:25] - frames[:, 5:24]).std(1))
+    torch.testing.assert_close(got, torch.cat(wanted, -1), atol=1e-4, rtol=1e-4)
+
+
+def test_no_difference_is_taken_across_a_pause(still):
+    head = Detector(replace(still.net, differences=True)).head
+    frames, mask = torch.randn(1, 30, 128), torch.ones(1, 30)
+    mask[:, 12] = 0
+    steps = (frames[:, 1:] - frames[:, :-1])[:, [k for k in range(29) if k not in (11, 12)]]
+    torch.testing.assert_close(head.pooled(frames, mask)[:, 256:], steps.std(1), atol=1e-4, rtol=1e-4)
+
+
+def test_the_last_block_must_be_used():
+    with pytest.raises(ValueError, match="last block"):
+        WhisperEncoder(replace(NET, used_blocks=(1,)))
 
 
 def test_frozen_blocks_stand_still():
