@@ -127,6 +127,7 @@ def fuse(
     from app.lab.calibrate import Calibration, calibrate_folder
     from app.lab.config import plain, read_recipe
     from app.lab.data import Store
+    from app.lab.eightbit import pieces_of
     from app.lab.export import export as write
     from app.lab.export import provenance
     from app.lab.fuse import fuse as join
@@ -154,9 +155,11 @@ def fuse(
     }
     point = {"balanced": {"bonafide_llr": 0.0, "spoof_llr": 0.0}}
     raw = settings.runs / "fused-uncalibrated"
-    write(made, whole, Calibration(speech_threshold=settings.speech_threshold, operating_points=point), raw, {}, {})
+    speaks = any(each.net.family == "speaker" for each in recipes)
+    audio = pieces_of(Store(settings.cache, "train"), made.net, settings.train.seed) if speaks else ()
+    write(made, whole, Calibration(speech_threshold=settings.speech_threshold, operating_points=point), raw, {}, {}, audio)
     found = calibrate_folder(raw, settings.cache)
-    done = write(made, whole, found, model, training, {})
+    done = write(made, whole, found, model, training, {}, audio)
     ranges(recipe, model)
     typer.echo(f"{done.card}: scale {found.scale}, bias {found.bias}; torch and onnxruntime differ by {done.parity:.2g} before 8-bit weights")
 

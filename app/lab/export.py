@@ -10,6 +10,7 @@ import json
 import re
 import subprocess
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,13 +22,14 @@ from torch import Tensor, nn
 from app.lab.augment import FAKES
 from app.lab.calibrate import Calibration
 from app.lab.config import FRAME_SAMPLES, RATE, Recipe, plain
+from app.lab.eightbit import lean, static
 from app.lab.nets import Detector, Encoder, Head, parameters
 from app.lab.windows import OnnxScorer, TorchScorer
 
 OPSET = 17
 PARITY = 1e-4
 """Largest allowed difference between torch and onnxruntime, absolute, for frames, speech and llr."""
-LARGE_WEIGHT = 100_000
+LARGE_WEIGHT, LARGE_CONVOLUTION = 100_000, 10_000
 PARITY_DEEP = 5e-3
 """The same for a transformer in float32, before its weights are stored as 8-bit numbers; what those change is in the figures."""
 
@@ -51,8 +53,11 @@ class Exported:
     """Largest difference seen between torch and onnxruntime."""
 
 
-def export(model: Detector, recipe: Recipe, calibration: Calibration, folder: Path, training: dict, figures: dict) -> Exported:
-    """Write the three files; `training` and `figures` go into the card as they are."""
+def export(
+    model: Detector, recipe: Recipe, calibration: Calibration, folder: Path, training: dict, figures: dict, audio: Sequence[np.ndarray] = ()
+) -> Exported:
+    """Write the three files; `training` and `figures` go into the card as they are. With `audio`, pieces as the server sends them, the maps of a
+    speaker encoder become 8-bit numbers (`eightbit.static`)."""
     folder.mkdir(parents=True, exist_ok=True)
     model = model.eval()
     model.head.scale.fill_(calibration.scale)
@@ -63,8 +68,12 @@ def export(model: Detector, recipe: Recipe, calibration: Calibration, folder: Pa
     eight_bit = net.family == "whisper"
     if parity > (PARITY_DEEP if eight_bit else PARITY):
         raise RuntimeError(f"onnxruntime differs from torch by {parity:.2g}")
+    if audio:
+        lean(folder / "encoder.onnx")
+        static(folder / "encoder.onnx", audio)
     if eight_bit:
         quantise(folder / "encoder.onnx")
+        halve(folder / "encoder.onnx", "Conv", LARGE_CONVOLUTION)
         halve(folder / "head.onnx")
     card = {
         "format": 1, "name": recipe.name, "version": recipe.version, "kind": "frames", "sample_rate": RATE,
@@ -73,7 +82,7 @@ def export(model: Detector, recipe: Recipe, calibration: Calibration, folder: Pa
         "frames": {
             "frame_samples": FRAME_SAMPLES, "left_samples": net.left_samples, "right_samples": net.right_samples,
             "embedding_size": net.embedding_size, "speech_threshold": calibration.speech_threshold,
-            "one_at_a_time": eight_bit,
+            "one_at_a_time": net.head == "statistics" or eight_bit,
             "encoder": {"file": "encoder.onnx", "audio": "audio", "frames": "frames", "speech": "speech"},
             "head": {"file": "head.onnx", "frames": "frames", "mask": "mask", "llr": "llr"},
         },
@@ -124,11 +133,13 @@ def quantise(path: Path) -> None:
     )
 
 
-def halve(path: Path) -> None:
-    """Large weights stored in 16 bits and widened when the file is opened: half the size, and, unlike 8-bit products, the same in any batch."""
+def halve(path: Path, of: str = "", least: int = LARGE_WEIGHT) -> None:
+    """Large weights stored in 16 bits and widened when the file is opened: half the size, and, unlike 8-bit products, the same in any batch.
+    `of`: only those of nodes of this type; `least`: numbers that make a weight large."""
     graph = onnx.load(path)
+    wanted = {name for node in graph.graph.node if not of or node.op_type == of for name in node.input}
     for weight in list(graph.graph.initializer):
-        if weight.data_type != onnx.TensorProto.FLOAT or np.prod(weight.dims) < LARGE_WEIGHT:
+        if weight.name not in wanted or weight.data_type != onnx.TensorProto.FLOAT or np.prod(weight.dims) < least:
             continue
         stored = onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight).astype(np.float16), f"{weight.name}.half")
         graph.graph.initializer.remove(weight)

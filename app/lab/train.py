@@ -22,7 +22,6 @@ from app.lab.augment import Batch, Batches
 from app.lab.config import Recipe, Train, plain, recipe_from
 from app.lab.frozen import train_head
 from app.lab.nets import Detector, parameters
-from app.lab.prune import pruned, smaller
 from app.lab.speaker import load as load_speaker
 from app.lab.speaker import speaker_file
 from app.lab.whisper import load, whisper_file
@@ -38,7 +37,7 @@ def train(recipe: Recipe, device: str, judge: Callable[[Detector], dict], until:
     torch.set_num_threads(config.threads)
     recipe.runs.mkdir(parents=True, exist_ok=True)
     (recipe.runs / "recipe.json").write_text(json.dumps(plain(recipe), indent=1))
-    model = begin(recipe, say).to(device)
+    model = begin(recipe).to(device)
     if recipe.net.head == "statistics":
         return train_head(recipe, model, say)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
@@ -68,7 +67,7 @@ def train(recipe: Recipe, device: str, judge: Callable[[Detector], dict], until:
     return recipe.runs / "best.pt"
 
 
-def begin(recipe: Recipe, say: Callable[[str], None] = print) -> Detector:
+def begin(recipe: Recipe) -> Detector:
     """An untrained detector, its encoder's pre-trained part filled in."""
     model = Detector(recipe.net)
     if recipe.net.family == "spectrum":
@@ -76,8 +75,7 @@ def begin(recipe: Recipe, say: Callable[[str], None] = print) -> Detector:
     if recipe.net.family == "speaker":
         model.encoder.speaker = load_speaker(speaker_file(recipe.net.weights, recipe.packages))
     elif recipe.net.weights:
-        whole = load(whisper_file(recipe.net.weights, recipe.packages), recipe.net.blocks)
-        model.encoder.whisper = pruned(recipe, whole, say) if smaller(recipe.net) else whole
+        model.encoder.whisper = load(whisper_file(recipe.net.weights, recipe.packages), recipe.net.blocks)
         if recipe.train.frozen_blocks >= 0:
             fixed = [model.encoder.whisper.near, model.encoder.whisper.far, *model.encoder.whisper.blocks[: recipe.train.frozen_blocks]]
             for part in fixed:

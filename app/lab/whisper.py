@@ -108,16 +108,14 @@ class Block(nn.Module):
 
 
 class Whisper(nn.Module):
-    """Log-mel -> the tokens after the convolutions and after each of the first `blocks` blocks. `near` channels of the first convolution
-    and `feed` neurons of each block are there: all of them, 0, or those that `prune.py` left."""
+    """Log-mel -> the tokens after the convolutions and after each of the first `blocks` blocks."""
 
-    def __init__(self, width: int, blocks: int, positions: int = 256, near: int = 0, feed: int = 0) -> None:
+    def __init__(self, width: int, blocks: int, positions: int = 256) -> None:
         super().__init__()
-        near, feed = near or width, feed or 4 * width
         # The convolutions, of 3 columns each, are written as products over neighbouring columns: those can be stored and run as 8-bit numbers.
-        self.near, self.far = nn.Linear(3 * MEL_BANDS, near), nn.Linear(3 * near, width)
+        self.near, self.far = nn.Linear(3 * MEL_BANDS, width), nn.Linear(3 * width, width)
         self.register_buffer("places", torch.zeros(positions, width))
-        self.blocks = nn.ModuleList(Block(width, width // 64, feed) for _ in range(blocks))
+        self.blocks = nn.ModuleList(Block(width, width // 64, 4 * width) for _ in range(blocks))
 
     def forward(self, mel: Tensor, kept: slice = slice(None)) -> list[Tensor]:
         """[B, 2T + 3, 80] -> 1 + blocks tensors [B, T, width]; of the last block only the tokens `kept` are made."""
@@ -130,7 +128,7 @@ class Whisper(nn.Module):
         return out
 
     def columns(self, mel: Tensor) -> Tensor:
-        """[B, 2T + 3, 80] -> [B, T, 3 * near]: what the second convolution multiplies, three neighbouring columns of the first, side by side."""
+        """[B, 2T + 3, 80] -> [B, T, 3 * width]: what the second convolution multiplies, three neighbouring columns of the first, side by side."""
         columns = F.gelu(self.near(torch.cat([mel[:, :-2], mel[:, 1:-1], mel[:, 2:]], dim=-1)))
         return torch.cat([columns[:, :-2:2], columns[:, 1:-1:2], columns[:, 2::2]], dim=-1)
 
@@ -203,7 +201,7 @@ class WhisperEncoder(nn.Module):
         if (self.before + self.after) * FRAME_SAMPLES + EDGE_SAMPLES != net.left_samples + net.right_samples:
             raise ValueError(f"left + right samples must be {EDGE_SAMPLES} more than whole frames")
         self.spectrum = LogMel()
-        self.whisper = Whisper(net.width, net.blocks, near=net.near_kept, feed=net.mlp_kept)
+        self.whisper = Whisper(net.width, net.blocks)
         self.used = net.used_blocks or (net.blocks,)
         size = len(self.used) * net.width
         if self.used[-1] != net.blocks:
