@@ -117,9 +117,9 @@ def export(recipe: RecipePath = DEFAULT_RECIPE, model: ModelPath = DEFAULT_MODEL
 
 @app.command()
 def fuse(
-    recipe: RecipePath = Path("models/accurate/recipe.toml"),
-    beside: Annotated[list[Path] | None, typer.Option("--with", help="The recipe of a net put beside it; the last is a spectrum net.")] = None,
-    model: ModelPath = Path("models/accurate"),
+    recipe: RecipePath,
+    beside: Annotated[list[Path], typer.Option("--with", help="The recipe of a net put beside it; the last is a spectrum net.")],
+    model: ModelPath,
 ) -> None:
     """Trained nets as one: weights fitted on `dev`, calibrated through the server's session, exported with 8-bit weights."""
     import dataclasses
@@ -131,9 +131,10 @@ def fuse(
     from app.lab.export import export as write
     from app.lab.export import provenance
     from app.lab.fuse import fuse as join
+    from app.lab.languages import held_back
     from app.lab.train import load_average
 
-    paths = [recipe, *(beside or [DEFAULT_RECIPE])]
+    paths = [recipe, *beside]
     recipes = [read_recipe(path) for path in paths]
     settings, others = recipes[0], recipes[1:]
     trained = [load_average(each.runs / "best.pt") for each in recipes]
@@ -149,6 +150,7 @@ def fuse(
                 " ".join([f"voxproof lab fuse --recipe {recipe}", *(f"--with {path}" for path in paths[1:]), f"--model {model}"]),
             ]
         ),
+        "epoch_chosen_by": "none: the heads are fitted in one go" if settings.net.head == "statistics" else "lowest EER on dev",
         "pretrained": "; ".join(each.net.pretrained for each in recipes if each.net.weights),
         "weights": dict(zip((str(path) for path in paths), weights, strict=True)),
         "beside": [plain(each) | {"epochs_run": line["epoch"] + 1} for each, (_, _, line) in zip(others, trained[1:], strict=True)],
@@ -156,7 +158,7 @@ def fuse(
     point = {"balanced": {"bonafide_llr": 0.0, "spoof_llr": 0.0}}
     raw = settings.runs / "fused-uncalibrated"
     speaks = any(each.net.family == "speaker" for each in recipes)
-    audio = pieces_of(Store(settings.cache, "train"), made.net, settings.train.seed) if speaks else ()
+    audio = pieces_of(Store(settings.cache, "train"), made.net, settings.train.seed, held_back(settings.data)) if speaks else ()
     write(made, whole, Calibration(speech_threshold=settings.speech_threshold, operating_points=point), raw, {}, {}, audio)
     found = calibrate_folder(raw, settings.cache)
     done = write(made, whole, found, model, training, {}, audio)

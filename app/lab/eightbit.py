@@ -20,18 +20,21 @@ from app.lab.config import FRAME_SAMPLES, Net
 from app.lab.data import Store
 
 MAPS = r"/speaker/(maps|finish)"
-"""The convolutions of `speaker.Speaker` that gain: nine tenths of its products. The one on the bank has a single input channel and is no faster."""
+"""The convolutions of `speaker.Speaker` that gain: four fifths of its products. The one on the bank has a single input channel and is no faster."""
 SETTINGS = {"CalibMovingAverage": True}
 """The range of a map: the mean over pieces of its extremes. What a few pieces exceed is cut off, which costs less than coarser steps for all."""
 
 
-PIECES, NEW_FRAMES = 200, 25
+PIECES = 200
+NEW_FRAMES = 25
+"""What a hop of the server brings: the ranges are those of the pieces it will send."""
 
 
-def pieces_of(store: Store, net: Net, seed: int) -> list[np.ndarray]:
-    """Pieces [1, samples] as a stream brings them, half a second of new audio and its context, from clips drawn at random."""
+def pieces_of(store: Store, net: Net, seed: int, held: set[str]) -> list[np.ndarray]:
+    """Pieces [1, samples] as a stream brings them, half a second of new audio and its context, from clips drawn at random but for those `held`."""
     rng, size = np.random.default_rng(seed), net.left_samples + NEW_FRAMES * FRAME_SAMPLES + net.right_samples
-    chosen = [store[int(index)] for index in rng.permutation(len(store))[:PIECES]]
+    free = [index for index, clip in enumerate(store.clips) if clip.path not in held]
+    chosen = [store[free[index]] for index in rng.permutation(len(free))[:PIECES]]
     long = [clip for clip in chosen if len(clip) > size]
     return [clip[None, begin : begin + size] for clip in long for begin in [int(rng.integers(len(clip) - size))]]
 
@@ -128,7 +131,7 @@ def lean(path: Path, inside: str = "/speaker/") -> int:
             values[name] = graph.initializer[-1]
 
     for conv in [node for node in graph.node if node.op_type == "Conv" and re.search(inside, node.name)]:
-        if conv.input[1] not in values or len(users[conv.input[1]]) > 1:
+        if any(len(users[name]) > 1 for name in conv.input[1:]) or conv.input[1] not in values:
             continue
         weight = numpy_helper.to_array(values[conv.input[1]]).astype(np.float64)
         times = alone(conv.input[0], "Mul")
@@ -144,6 +147,8 @@ def lean(path: Path, inside: str = "/speaker/") -> int:
         if times is None or weight.ndim != 3 or weight.shape[2] != 1:
             continue
         scale, shift = known(times.input[1]), known(add.input[1])
+        if len(users[add.input[1]]) > 1:
+            continue
         if scale is None or shift is None or scale.shape != (weight.shape[1], 1) or shift.shape != scale.shape or scale.min() < 1e-3:
             continue
         scale, shift = scale.astype(np.float64), shift.astype(np.float64)

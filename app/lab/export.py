@@ -198,4 +198,4 @@ def _pure(head: Head) -> nn.Module:
 
 def _sizes(recipe: Recipe) -> dict:
     values = plain(recipe)
-    return {key: values[key] for key in ("net", "augment", "train", "stages")}
+    return {key: values[key] for key in ("net", "augment", "train", "frozen", "stages")}

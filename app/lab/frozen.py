@@ -6,6 +6,7 @@ Fine-tuning fits the recording chains of `train` within a few thousand clips, an
 """
 
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,8 @@ def train_head(recipe: Recipe, model: Detector, say: Callable[[str], None]) -> P
 def hearings(recipe: Recipe) -> list[Hearing]:
     """Each `train` clip that is not held back once as it is and then `shifts` times otherwise; then what `lab synth` made, as it is."""
     store, held, frozen = Store(recipe.cache, "train"), held_back(recipe.data), recipe.frozen
+    if not 0 <= frozen.changed <= frozen.shifts:
+        raise ValueError("`changed` counts among `shifts`")
     chosen = [index for index, clip in enumerate(store.clips) if clip.path not in held]
     heard = [
         Hearing(store, index, late=turn > 0, changed=turn > frozen.shifts - frozen.changed) for turn in range(1 + frozen.shifts) for index in chosen
@@ -89,9 +92,15 @@ def odds_of(heard: list[Hearing], synth: float) -> np.ndarray:
     return odds / odds.sum()
 
 
+def statistics_path(recipe: Recipe, heard: list[Hearing]) -> Path:
+    """Where the rows of these hearings are kept: others are kept elsewhere, so that no row is taken for another clip's."""
+    plan = "\n".join(f"{each.clip.path} {each.late} {each.changed}" for each in heard)
+    return recipe.runs / f"statistics-{zlib.crc32(plan.encode()):08x}.npy"
+
+
 def kept(recipe: Recipe, model: Detector, heard: list[Hearing], say: Callable[[str], None]) -> np.ndarray:
     """Statistics [rows, 2 D or 3 D], from the file or made and put there; a run that was stopped goes on."""
-    path = recipe.runs / "statistics.npy"
+    path = statistics_path(recipe, heard)
     rows = list(np.load(path)) if path.exists() else []
     started, first = time.time(), len(rows)
     for done, each in enumerate(heard[first:], first + 1):
@@ -115,7 +124,7 @@ def other_chain(audio: np.ndarray, frozen: Frozen, rng: np.random.Generator) -> 
 
 @torch.no_grad()
 def statistics_of(model: Detector, clip: np.ndarray, lead: int = 0) -> np.ndarray:
-    """Mean and deviation [2 D] over the clip's speech frames, `lead` frames of silence before it; over all of them if speech is short."""
+    """What the head pools [2 D or 3 D] over the clip's speech frames, `lead` frames of silence before it; over all of them if speech is short."""
     net, encoder = model.net, model.encoder
     count = len(clip) // FRAME_SAMPLES + lead
     tokens = -(-(count + encoder.before + encoder.after) // net.piece_tokens) * net.piece_tokens
@@ -123,8 +132,9 @@ def statistics_of(model: Detector, clip: np.ndarray, lead: int = 0) -> np.ndarra
     audio = torch.zeros(1, samples)
     begin = net.left_samples + lead * FRAME_SAMPLES
     audio[0, begin : begin + len(clip)] = torch.from_numpy(clip)[: samples - begin]
+    spectrum = encoder.spectrum(encoder.cut(audio))  # in float32: its products span many decades
     with torch.autocast("cpu", torch.bfloat16):
-        frames, _ = encoder.embed(encoder.spectrum(encoder.cut(audio)), 1)
+        frames, _ = encoder.embed(spectrum, 1)
     speech = np.zeros(count, bool)
     labels = label_speech(clip)[: count - lead]
     speech[lead : lead + len(labels)] = labels

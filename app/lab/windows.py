@@ -33,7 +33,7 @@ class FrameScorer(Protocol):
 
 
 class TorchScorer:
-    """A net being trained. A transformer encodes in the pieces it is trained on (`pieces` tokens), not in the server's: quicker, and close."""
+    """A net being trained. A still encoder works in the pieces it is trained on (`pieces` tokens), not in the server's: quicker, and close."""
 
     def __init__(self, model: Detector, net: Net, device: str = "cpu"):
         self.model, self.device = model.eval(), device
@@ -48,8 +48,9 @@ class TorchScorer:
             return frames.cpu().numpy(), torch.sigmoid(logit).cpu().numpy()
         count = (audio.shape[1] - self.left_samples - self.right_samples) // FRAME_SAMPLES
         whole = torch.nn.functional.pad(clips, (0, FRAME_SAMPLES * (-(count + encoder.before + encoder.after) % self.pieces)))
+        spectrum = encoder.spectrum(encoder.cut(whole))  # in float32: its products span many decades
         with torch.autocast(self.device, torch.bfloat16):
-            frames, logit = encoder.embed(encoder.spectrum(encoder.cut(whole)), len(clips))
+            frames, logit = encoder.embed(spectrum, len(clips))
         return frames[:, :count].float().cpu().numpy(), torch.sigmoid(logit[:, :count].float()).cpu().numpy()
 
     @torch.no_grad()

@@ -13,7 +13,8 @@ onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 
 from app.lab.config import Net  # noqa: E402
-from app.lab.eightbit import lean, static  # noqa: E402
+from app.lab.data import Clip, Store, write_store  # noqa: E402
+from app.lab.eightbit import lean, pieces_of, static  # noqa: E402
 from app.lab.export import write_graphs  # noqa: E402
 from app.lab.nets import Detector  # noqa: E402
 
@@ -88,3 +89,12 @@ def test_nothing_to_do_is_an_error(graph, tmp_path):
         static(made, [piece(0)], "/nowhere/")
     with pytest.raises(ValueError, match="no audio"):
         static(made, [])
+
+
+def test_pieces_are_a_streams_and_of_no_held_clip(tmp_path):
+    pairs = [(Clip(f"train/{k}", "bonafide"), np.full(16000, k / 100, np.float32)) for k in range(12)]
+    write_store(tmp_path, "train", pairs)
+    held = {"train/3", "train/7"}
+    pieces = pieces_of(Store(tmp_path, "train"), Net(left_samples=800, right_samples=1600), 1, held)
+    assert {piece.shape for piece in pieces} == {(1, 800 + 25 * 320 + 1600)}
+    assert {round(float(piece[0, 0]) * 100) for piece in pieces} == set(range(12)) - {3, 7}

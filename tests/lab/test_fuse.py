@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
 pytest.importorskip("scipy")
 
 from app.lab.calibrate import Calibration  # noqa: E402
@@ -64,6 +65,11 @@ def test_all_must_look_as_far_ahead(parts):
         Fused([parts[0], Detector(replace(FINE, left_samples=3520, right_samples=1280))], (1.0, 1.0))
 
 
+def test_the_last_must_tell_speech(parts):
+    with pytest.raises(ValueError, match="tell speech"):
+        Fused([parts[2], parts[1]], (1.0, 1.0))
+
+
 def test_the_scorer_used_for_fitting_sees_what_they_see(parts):
     scorer = FusedScorer(parts)
     audio = sound(79)  # one whole number of training pieces of the first
@@ -72,8 +78,11 @@ def test_the_scorer_used_for_fitting_sees_what_they_see(parts):
     np.testing.assert_allclose(frames[..., 588:], TorchScorer(parts[2], FINE).encode(np.ascontiguousarray(audio[:, 8480 - 3200 :]))[0], atol=1e-5)
     mask = np.ones((2, 79), np.float32)
     total = scorer.judge(frames, mask)
-    assert scorer.all[0].shape == (2, 3)
-    np.testing.assert_allclose(total, scorer.all[0].sum(1), atol=1e-5)
+    own = [TorchScorer(part, part.net) for part in parts]
+    rows = [each.encode(np.ascontiguousarray(audio[:, 8480 - each.left_samples :]))[0] for each in own]
+    wanted = np.stack([each.judge(frames, mask) for each, frames in zip(own, rows, strict=True)], 1)
+    np.testing.assert_allclose(scorer.all[0], wanted, atol=1e-4)
+    np.testing.assert_allclose(total, wanted.sum(1), atol=1e-4)
 
 
 def test_weights_follow_what_helps():
@@ -89,8 +98,13 @@ def test_weights_follow_what_helps():
 
 
 def test_the_server_takes_them(parts, tmp_path):
+    """With pieces of audio the speaker encoder's maps become 8-bit numbers, Whisper's products do, and nothing of the spectrum net does."""
     fused = Fused(parts, (0.5, 0.3, 0.5)).eval()
+    pieces = [sound(25, 1) for _ in range(3)]
     points = {"balanced": {"bonafide_llr": -0.5, "spoof_llr": 0.5}}
-    made = export(fused, Recipe(name="pair", net=fused.net), Calibration(operating_points=points), tmp_path / "pair", {}, {})
-    assert made.parity < 5e-3
+    made = export(fused, Recipe(name="pair", net=fused.net), Calibration(operating_points=points), tmp_path / "pair", {}, {}, pieces)
+    nodes = onnx.load(made.card.parent / "encoder.onnx").graph.node
+    quantised = {node.name for node in nodes if node.op_type in ("MatMulInteger", "QuantizeLinear")}
+    assert any("/parts.0/whisper" in name for name in quantised) and any("speaker" in name for name in quantised)
+    assert not any("/parts.2/" in name for name in quantised)
     assert load("pair", tmp_path).card.frames.embedding_size == 604

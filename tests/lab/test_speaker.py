@@ -65,6 +65,17 @@ def test_pieces_of_a_clip_are_those_of_a_stream(model):
     torch.testing.assert_close(streamed, cut, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("frame", [3, 12, 21])
+def test_a_frame_is_of_the_sound_at_its_place(model, frame):
+    """A click in the middle of a frame changes that frame's maps most (the last 320 numbers; the layers after them look about)."""
+    audio = sound(800 + 25 * 320 + 1600)
+    clicked = audio.clone()
+    clicked[0, 800 + 320 * frame + 160] += 0.3
+    with torch.no_grad():
+        moved = (model.encoder(clicked)[0] - model.encoder(audio)[0])[0, :, 256:].abs().sum(-1)
+    assert int(moved.argmax()) == frame
+
+
 def test_batch_norms_are_folded_into_their_neighbours(tmp_path):
     """Weights under the package's names, with norms that do something: the net must do what convolution and norm do one after the other."""
     torch.manual_seed(1)

@@ -151,7 +151,7 @@ def test_a_statistics_head_learns_while_the_encoder_stands_still(still):
     path = frozen.train_head(still, made, lambda text: None)
     assert all(torch.equal(p, before[name]) for name, p in made.encoder.named_parameters())
     again, _, _ = load_average(path)
-    rows = again.head.spread(torch.from_numpy(np.load(still.runs / "statistics.npy")))
+    rows = again.head.spread(torch.from_numpy(np.load(frozen.statistics_path(still, frozen.hearings(still)))))
     assert len(rows) == 3 * 16
     llr = torch.stack([net(rows).squeeze(-1) for net in again.head.nets]).mean(0).detach().numpy()
     assert (llr[1::2] > 0).all() and (llr[::2] < 0).all()
@@ -160,7 +160,7 @@ def test_a_statistics_head_learns_while_the_encoder_stands_still(still):
 def test_encoding_goes_on_where_it_was_stopped(still):
     model, heard = Detector(still.net).eval(), frozen.hearings(still)
     whole = frozen.kept(still, model, heard, lambda text: None)
-    np.save(still.runs / "statistics.npy", whole[:37])
+    np.save(frozen.statistics_path(still, heard), whole[:37])
     np.testing.assert_allclose(whole, frozen.kept(still, model, heard, lambda text: None), atol=1e-5)
 
 
@@ -171,6 +171,13 @@ def test_each_clip_is_heard_as_it_is_late_and_through_another_chain(still):
     one, other = (frozen.other_chain(audio, still.frozen, np.random.default_rng(seed)) for seed in (1, 2))
     assert 0.89 < len(one) / len(audio) < 1.11 and len(one) != len(other)
     assert 0.2 <= np.abs(one).max() <= 0.9 and np.isfinite(one).all() and one.dtype == np.float32
+
+
+def test_rows_of_another_plan_are_kept_elsewhere(still):
+    heard = frozen.hearings(still)
+    assert frozen.statistics_path(still, heard) == frozen.statistics_path(still, list(heard)) != frozen.statistics_path(still, heard[16:])
+    with pytest.raises(ValueError, match="among `shifts`"):
+        frozen.hearings(replace(still, frozen=Frozen(shifts=0, changed=1)))
 
 
 def test_of_the_spoofed_rows_a_share_is_lab_synths(still):
