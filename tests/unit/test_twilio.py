@@ -74,7 +74,7 @@ def test_wrong_order_within_the_window_and_duplicates_change_nothing(seed: int, 
     order = sorted(range(len(middle)), key=lambda n: n + chance.random() * reach)
     rows = [middle[n] for n in order]
     for at in again:
-        rows.insert(chance.randrange(at, len(rows) + 1), ROWS[at])
+        rows.insert(chance.randrange(min(at, len(rows)), len(rows) + 1), ROWS[at])
     assert heard([*rows, ROWS[-1]])[0] == WHOLE
 
 
