@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from app.lab.calibrate import system_weights
 from app.lab.config import Net
 from app.lab.data import Store
-from app.lab.nets import Detector, StatisticsHead, changes, moments
+from app.lab.nets import Detector, StatisticsHead, summary
 from app.lab.windows import ClipScore, TorchScorer, score_clips
 
 
@@ -40,6 +40,11 @@ def skips(nets: list[Net]) -> list[int]:
     return [left - net.left_samples for net in nets]
 
 
+def bounds(nets: list[Net]) -> list[tuple[int, int]]:
+    """First column of each one's embedding among all, and the one after its last."""
+    return list(pairwise(np.cumsum([0, *(net.embedding_size for net in nets)]).tolist()))
+
+
 def middle(part: Detector) -> Tensor:
     """[D]: what the part's frames lie about, nought for a head that does not ask."""
     return part.head.middle().clone() if isinstance(part.head, StatisticsHead) else torch.zeros(part.net.embedding_size)
@@ -52,13 +57,13 @@ class FusedHead(nn.Module):
     def __init__(self, parts: list[Detector], weights: tuple[float, ...]) -> None:
         super().__init__()
         self.parts, self.weights = nn.ModuleList(part.head for part in parts), weights
-        self.bounds = list(pairwise(np.cumsum([0, *(part.net.embedding_size for part in parts)]).tolist()))
+        self.bounds = bounds([part.net for part in parts])
         self.differences = any(part.net.differences for part in parts)
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("bias", torch.zeros(()))
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
-        whole = [*moments(frames, mask), *([changes(frames, mask)] if self.differences else [])]
+        whole = summary(frames, mask, self.differences)
         total = torch.zeros_like(whole[0][:, 0])
         for part, (begin, end), weight in zip(self.parts, self.bounds, self.weights, strict=True):
             if weight:
@@ -91,7 +96,7 @@ class FusedScorer:
     def __init__(self, parts: list[Detector]) -> None:
         nets = [part.net for part in parts]
         self.parts, self.skips = [TorchScorer(part, part.net) for part in parts], skips(nets)
-        self.bounds = list(pairwise(np.cumsum([0, *(net.embedding_size for net in nets)]).tolist()))
+        self.bounds = bounds(nets)
         self.left_samples, self.right_samples = nets[0].left_samples + self.skips[0], nets[0].right_samples
         self.all: list[np.ndarray] = []
 

@@ -158,7 +158,7 @@ class StatisticsHead(nn.Module):
         """
         use = (mask > 0.5).unsqueeze(-1)
         frames = torch.where(use, frames - self.middle(), torch.zeros_like(frames))
-        return self.joined([*moments(frames, mask), *([changes(frames, mask)] if self.differences else [])])
+        return self.joined(summary(frames, mask, self.differences))
 
     def middle(self) -> Tensor:
         """[D]: what the frames lie about."""
@@ -189,9 +189,10 @@ def moments(frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return mean, ((square - mean * mean).clamp(min=0) * (count / (count - 1).clamp(min=1)) + 1e-8).sqrt()
 
 
-def changes(frames: Tensor, mask: Tensor) -> Tensor:
-    """[B, T, D], [B, T] -> deviation [B, D] of what neighbouring frames, both masked, differ by."""
-    return moments(frames[:, 1:] - frames[:, :-1], mask[:, 1:] * mask[:, :-1])[1]
+def summary(frames: Tensor, mask: Tensor, differences: bool) -> list[Tensor]:
+    """[B, T, D], [B, T] -> mean, deviation and, if wanted, the deviation of what neighbouring frames, both masked, differ by: [B, D] each."""
+    changes = [moments(frames[:, 1:] - frames[:, :-1], mask[:, 1:] * mask[:, :-1])[1]] if differences else []
+    return [*moments(frames, mask), *changes]
 
 
 FAMILIES = {"spectrum": Encoder, "waveform": WaveEncoder, "whisper": WhisperEncoder, "speaker": SpeakerEncoder}

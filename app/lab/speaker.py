@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from app.lab.config import FRAME_SAMPLES, RATE, Net
+from app.lab.config import RATE, Net
 from app.lab.packages import pypi
-from app.lab.whisper import EDGE_SAMPLES
+from app.lab.whisper import EDGE_SAMPLES, PieceEncoder
 
 BANDS, WINDOW, STEP, FOURIER = 80, 400, 160, 512
 EMPHASIS = 0.97
@@ -170,23 +170,14 @@ def load(file: Path) -> Speaker:
     return made
 
 
-class SpeakerEncoder(nn.Module):
+class SpeakerEncoder(PieceEncoder):
     """The frame encoder, in pieces as `whisper.WhisperEncoder` has them: waveform -> (frames [B, n, 576], speech logit [B, n])."""
 
     def __init__(self, net: Net) -> None:
-        super().__init__()
+        super().__init__(net)
         if net.embedding_size != SIZE or net.head != "statistics":
             raise ValueError(f"this encoder wants a statistics head and embedding_size {SIZE}")
-        self.net = net
-        self.before, self.after = (net.left_samples - EDGE_SAMPLES + FRAME_SAMPLES) // FRAME_SAMPLES, net.right_samples // FRAME_SAMPLES - 1
-        if (self.before + self.after) * FRAME_SAMPLES + EDGE_SAMPLES != net.left_samples + net.right_samples:
-            raise ValueError(f"left + right samples must be {EDGE_SAMPLES} more than whole frames")
         self.bank, self.speaker = FilterBank(), Speaker()
-
-    def cut(self, audio: Tensor) -> Tensor:
-        """[B, 320 T + 800] -> [B * pieces, 320 * piece_tokens + 800]; T must be a multiple of `piece_tokens`."""
-        size = self.net.piece_tokens * FRAME_SAMPLES
-        return audio.unfold(1, size + EDGE_SAMPLES, size).flatten(0, 1)
 
     def spectrum(self, pieces: Tensor) -> Tensor:
         """[pieces, 320 T + 800] -> [pieces, 80, 2T]"""

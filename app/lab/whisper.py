@@ -188,10 +188,10 @@ def _products(graph, stored: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return found
 
 
-class WhisperEncoder(nn.Module):
-    """The frame encoder: waveform -> (frames [B, n, D], speech logit [B, n]), as `nets.Encoder`.
+class PieceEncoder(nn.Module):
+    """What encoders that work in pieces share: how many tokens of a piece are context (`before`, `after`), and how a clip is cut.
 
-    While training a clip is cut into pieces of `piece_tokens` that do not see each other, as a stream is encoded piece by piece.
+    ValueError if the net's left and right samples do not make whole tokens.
     """
 
     def __init__(self, net: Net) -> None:
@@ -200,6 +200,21 @@ class WhisperEncoder(nn.Module):
         self.before, self.after = (net.left_samples - EDGE_SAMPLES + FRAME_SAMPLES) // FRAME_SAMPLES, net.right_samples // FRAME_SAMPLES - 1
         if (self.before + self.after) * FRAME_SAMPLES + EDGE_SAMPLES != net.left_samples + net.right_samples:
             raise ValueError(f"left + right samples must be {EDGE_SAMPLES} more than whole frames")
+
+    def cut(self, audio: Tensor) -> Tensor:
+        """[B, 320 T + 800] -> [B * pieces, 320 * piece_tokens + 800]; T must be a multiple of `piece_tokens`."""
+        size = self.net.piece_tokens * FRAME_SAMPLES
+        return audio.unfold(1, size + EDGE_SAMPLES, size).flatten(0, 1)
+
+
+class WhisperEncoder(PieceEncoder):
+    """The frame encoder: waveform -> (frames [B, n, D], speech logit [B, n]), as `nets.Encoder`.
+
+    While training a clip is cut into pieces of `piece_tokens` that do not see each other, as a stream is encoded piece by piece.
+    """
+
+    def __init__(self, net: Net) -> None:
+        super().__init__(net)
         self.spectrum = LogMel()
         self.whisper = Whisper(net.width, net.blocks)
         self.used = net.used_blocks or (net.blocks,)
@@ -216,11 +231,6 @@ class WhisperEncoder(nn.Module):
                 nn.BatchNorm1d(size, affine=False), nn.Linear(size, net.embedding_size, bias=False), nn.BatchNorm1d(net.embedding_size), nn.ReLU()
             )
         self.speech = nn.Sequential(nn.Linear(net.embedding_size, 32), nn.ReLU(), nn.Linear(32, 1))
-
-    def cut(self, audio: Tensor) -> Tensor:
-        """[B, 320 T + 800] -> [B * pieces, 320 * piece_tokens + 800]; T must be a multiple of `piece_tokens`."""
-        size = self.net.piece_tokens * FRAME_SAMPLES
-        return audio.unfold(1, size + EDGE_SAMPLES, size).flatten(0, 1)
 
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         """One piece a clip, as a stream is encoded: the last block need not make the tokens of context."""
