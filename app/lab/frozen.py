@@ -15,12 +15,15 @@ import numpy as np
 import torch
 from scipy.signal import fftconvolve, firwin2, resample_poly
 from torch.nn import functional as F
+from torch.utils.data import DataLoader
 
+from app.lab.augment import Batch, Batches, degrade
 from app.lab.config import FRAME_SAMPLES, Frozen, Recipe, plain
 from app.lab.data import Clip, Store, sampling_weights
 from app.lab.languages import held_back
-from app.lab.nets import Detector
+from app.lab.nets import Detector, tells_speech
 from app.lab.speech import label_speech
+from app.lab.windows import TorchScorer
 
 SAVED_EVERY = 1000
 MIN_SPEECH_FRAMES = 10
@@ -32,12 +35,14 @@ FILTER_POINTS = 6
 @dataclass(frozen=True)
 class Hearing:
     """One row of the head's: a clip as it is; after a stretch of silence (`late`: its pieces are cut elsewhere, and a voice that begins late looks no
-    different); or besides through another recording chain (`changed`), which is no evidence of how a voice was made."""
+    different); besides through another recording chain (`changed`), which is no evidence of how a voice was made; or worn down as training from
+    scratch wears clips down (`degraded`)."""
 
     store: Store
     index: int
     late: bool = False
     changed: bool = False
+    degraded: bool = False
 
     @property
     def clip(self) -> Clip:
@@ -47,15 +52,17 @@ class Hearing:
 def train_head(recipe: Recipe, model: Detector, say: Callable[[str], None]) -> Path:
     """Encode, fit; the checkpoint is `runs/best.pt`, as the training loop leaves it.
 
-    Nothing is judged here: this encoder tells no speech, so it can be scored only with the net beside it.
+    Nothing is judged here: of a detector that `fuse` makes, other nets may be part.
     """
     heard = hearings(recipe)
     rows = kept(recipe, model.eval(), heard, say)
     spoof = np.array([each.clip.spoof for each in heard])
-    odds = odds_of(heard, recipe.frozen.synth)
+    odds = odds_of(heard, recipe.frozen)
     for index, net in enumerate(model.head.nets):
         fit(net, model.head.spread, rows, spoof, odds, recipe, index)
         say(f"head {index + 1}/{len(model.head.nets)} fitted on {len(rows)} clips")
+    if tells_speech(recipe.net):
+        say(f"speech told apart, loss {teach_speech(recipe, model):.3f}")
     state = {
         "average": {f"module.{name}": value for name, value in model.state_dict().items()},
         "epoch": 0,
@@ -66,8 +73,33 @@ def train_head(recipe: Recipe, model: Detector, say: Callable[[str], None]) -> P
     return recipe.runs / "best.pt"
 
 
+def teach_speech(recipe: Recipe, model: Detector) -> float:
+    """Fit the encoder's speech output, alone, to the labels of one epoch of degraded batches, as a net from scratch learns it: noise, rooms, music,
+    codecs, sounds that are no speech. Returns the mean loss of the last quarter."""
+    part, scorer, train = model.encoder.speech, TorchScorer(model, recipe.net), recipe.train
+    batches = Batches(recipe, 0)
+    loader = DataLoader(batches, batch_size=None, num_workers=train.workers, collate_fn=_needed, prefetch_factor=4 if train.workers else None)
+    optimizer = torch.optim.AdamW(part.parameters(), recipe.frozen.learning_rate)
+    losses = []
+    for step, (audio, speech, judged) in enumerate(loader):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.frozen.learning_rate * decay(step / len(batches))
+        frames, goal = torch.from_numpy(scorer.encode(audio)[0]), torch.from_numpy(speech)
+        part.train()
+        logit = part(frames.flatten(0, 1)).reshape(goal.shape)
+        # A clip that is not speech at all is rare in a batch but must be refused, so it weighs three times.
+        loss = F.binary_cross_entropy_with_logits(logit, goal, weight=torch.from_numpy(3 - 2 * judged)[:, None].expand_as(goal))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+        part.eval()
+    return float(np.mean(losses[-max(1, len(losses) // 4) :]))
+
+
 def hearings(recipe: Recipe) -> list[Hearing]:
-    """Each `train` clip that is not held back once as it is and then `shifts` times otherwise; then what `lab synth` made, as it is."""
+    """Each `train` clip that is not held back once as it is and then `shifts` times otherwise, and once degraded; then what `lab synth` made, as it
+    is."""
     store, held, frozen = Store(recipe.cache, "train"), held_back(recipe.data), recipe.frozen
     if not 0 <= frozen.changed <= frozen.shifts:
         raise ValueError("`changed` counts among `shifts`")
@@ -75,18 +107,26 @@ def hearings(recipe: Recipe) -> list[Hearing]:
     heard = [
         Hearing(store, index, late=turn > 0, changed=turn > frozen.shifts - frozen.changed) for turn in range(1 + frozen.shifts) for index in chosen
     ]
+    if frozen.degraded:
+        heard += [Hearing(store, index, degraded=True) for index in chosen]
     if frozen.synth:
         made = Store(recipe.cache, "synth")
         heard += [Hearing(made, index) for index in range(len(made))]
     return heard
 
 
-def odds_of(heard: list[Hearing], synth: float) -> np.ndarray:
-    """Chance of each row, half for each class; of the spoofed half `synth` goes to what `lab synth` made."""
-    spoof = np.array([each.clip.spoof for each in heard])
-    made = np.array([each.store.name == "synth" for each in heard])
+def odds_of(heard: list[Hearing], frozen: Frozen) -> np.ndarray:
+    """Chance of each row, half for each class; of the spoofed half `frozen.synth` goes to what `lab synth` made, of the rest of both classes
+    `frozen.degraded` to degraded rows."""
+    spoof, made, degraded = np.array([(each.clip.spoof, each.store.name == "synth", each.degraded) for each in heard]).T
     odds = np.zeros(len(heard))
-    for kind, share in ((~spoof, 1.0), (spoof & ~made, 1.0 - synth), (spoof & made, synth)):
+    for kind, share in (
+        (~spoof & ~degraded, 1 - frozen.degraded),
+        (~spoof & degraded, frozen.degraded),
+        (spoof & ~made & ~degraded, (1 - frozen.synth) * (1 - frozen.degraded)),
+        (spoof & degraded, (1 - frozen.synth) * frozen.degraded),
+        (spoof & made, frozen.synth),
+    ):
         if kind.any():
             odds[kind] = 0.5 * share * sampling_weights([each.clip for each, use in zip(heard, kind, strict=True) if use])
     return odds / odds.sum()
@@ -94,7 +134,7 @@ def odds_of(heard: list[Hearing], synth: float) -> np.ndarray:
 
 def statistics_path(recipe: Recipe, heard: list[Hearing]) -> Path:
     """Where the rows of these hearings are kept: others are kept elsewhere, so that no row is taken for another clip's."""
-    plan = "\n".join(f"{each.clip.path} {each.late} {each.changed}" for each in heard)
+    plan = "\n".join(f"{each.clip.path} {each.late} {each.changed} {each.degraded}" for each in heard)
     return recipe.runs / f"statistics-{zlib.crc32(plan.encode()):08x}.npy"
 
 
@@ -103,15 +143,32 @@ def kept(recipe: Recipe, model: Detector, heard: list[Hearing], say: Callable[[s
     path = statistics_path(recipe, heard)
     rows = list(np.load(path)) if path.exists() else []
     started, first = time.time(), len(rows)
+    wear = Wear(recipe) if recipe.frozen.degraded else None
     for done, each in enumerate(heard[first:], first + 1):
         rng = np.random.default_rng((recipe.train.seed, done))
         lead = int(rng.integers(1, LEAD_FRAMES)) if each.late else 0
         audio = each.store[each.index]
-        rows.append(statistics_of(model, other_chain(audio, recipe.frozen, rng) if each.changed else audio, lead))
+        if wear and each.degraded:
+            rows.append(statistics_of(model, wear(each.index, rng), labels=label_speech(audio)))
+        else:
+            rows.append(statistics_of(model, other_chain(audio, recipe.frozen, rng) if each.changed else audio, lead))
         if done % SAVED_EVERY == 0 or done == len(heard):
             np.save(path, np.array(rows, np.float32))
             say(f"{done}/{len(heard)} clips encoded, {(done - first) / (time.time() - started):.0f} a second")
     return np.array(rows, np.float32)
+
+
+class Wear:
+    """A clip of `train` worn down: coded beforehand (`Augment.coded` of them), and through the chain of `augment.degrade`."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.batches, self.odds = Batches(recipe, 0), recipe.augment
+        self.plain = self.batches.stores["train"]
+        self.coded = self.batches.stores.get("train-coded")
+
+    def __call__(self, index: int, rng: np.random.Generator) -> np.ndarray:
+        audio = self.coded[index] if self.coded and rng.random() < self.odds.coded else self.plain[index]
+        return degrade(audio, np.repeat(label_speech(self.plain[index]), FRAME_SAMPLES), self.odds, self.batches, rng)
 
 
 def other_chain(audio: np.ndarray, frozen: Frozen, rng: np.random.Generator) -> np.ndarray:
@@ -123,12 +180,12 @@ def other_chain(audio: np.ndarray, frozen: Frozen, rng: np.random.Generator) -> 
 
 
 @torch.no_grad()
-def statistics_of(model: Detector, clip: np.ndarray, lead: int = 0) -> np.ndarray:
-    """What the head pools [2 D or 3 D] over the clip's speech frames, `lead` frames of silence before it; over all of them if speech is short."""
+def statistics_of(model: Detector, clip: np.ndarray, lead: int = 0, labels: np.ndarray | None = None) -> np.ndarray:
+    """What the head pools [2 D or 3 D] over the clip's speech frames (`labels`; None: as they are found in it), `lead` frames of silence before it;
+    over all of them if speech is short."""
     net, encoder = model.net, model.encoder
     count = len(clip) // FRAME_SAMPLES + lead
-    tokens = -(-(count + encoder.before + encoder.after) // net.piece_tokens) * net.piece_tokens
-    samples = net.left_samples + net.right_samples + (tokens - encoder.before - encoder.after) * FRAME_SAMPLES
+    samples = net.left_samples + net.right_samples + (count + encoder.missing(count)) * FRAME_SAMPLES
     audio = torch.zeros(1, samples)
     begin = net.left_samples + lead * FRAME_SAMPLES
     audio[0, begin : begin + len(clip)] = torch.from_numpy(clip)[: samples - begin]
@@ -136,7 +193,7 @@ def statistics_of(model: Detector, clip: np.ndarray, lead: int = 0) -> np.ndarra
     with torch.autocast("cpu", torch.bfloat16):
         frames, _ = encoder.embed(spectrum, 1)
     speech = np.zeros(count, bool)
-    labels = label_speech(clip)[: count - lead]
+    labels = (label_speech(clip) if labels is None else labels)[: count - lead]
     speech[lead : lead + len(labels)] = labels
     if speech.sum() < MIN_SPEECH_FRAMES:
         speech[:] = True
@@ -155,10 +212,19 @@ def fit(net: torch.nn.Module, spread: torch.nn.Module, rows: np.ndarray, spoof: 
     net.train()
     for step in range(frozen.steps):
         for group in optimizer.param_groups:
-            group["lr"] = frozen.learning_rate * (0.02 + 0.49 * (1 + np.cos(np.pi * step / frozen.steps)))
+            group["lr"] = frozen.learning_rate * decay(step / frozen.steps)
         chosen = torch.multinomial(chances, frozen.batch, replacement=True)
         loss = F.binary_cross_entropy_with_logits(net(inputs[chosen]).squeeze(-1), goal[chosen] * (1 - 2 * smooth) + smooth)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
     net.eval()
+
+
+def decay(done: float) -> float:
+    """Share of the learning rate when `done` of the steps are taken: half a cosine down to 2 %."""
+    return 0.02 + 0.49 * (1 + float(np.cos(np.pi * done)))
+
+
+def _needed(batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return batch.audio, batch.speech, batch.judged

@@ -16,22 +16,23 @@ from torch import Tensor, nn
 from app.lab.calibrate import system_weights
 from app.lab.config import Net
 from app.lab.data import Store
-from app.lab.nets import Detector, StatisticsHead, summary
+from app.lab.nets import Detector, StatisticsHead, summary, tells_speech
 from app.lab.windows import ClipScore, TorchScorer, score_clips
 
 
 class FusedEncoder(nn.Module):
-    """All encoders over one piece of audio, each from where its own left context begins. What is speech is the last one's opinion, a spectrum
-    net's: the others stood still and never learnt it. `middle` is taken off the frames, so that a head need not take it off a window of them."""
+    """All encoders over one piece of audio, each from where its own left context begins. What is speech is the opinion of the
+    first that learnt it. `middle` is taken off the frames, so that a head need not take it off a window of them."""
 
     def __init__(self, parts: list[Detector]) -> None:
         super().__init__()
         self.parts, self.skips = nn.ModuleList(part.encoder for part in parts), skips([part.net for part in parts])
+        self.ear = next(index for index, part in enumerate(parts) if tells_speech(part.net))
         self.register_buffer("middle", torch.cat([middle(part) for part in parts]))
 
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         made = [part(audio[:, skip:]) for part, skip in zip(self.parts, self.skips, strict=True)]
-        return torch.cat([frames for frames, _ in made], dim=-1) - self.middle, made[-1][1]
+        return torch.cat([frames for frames, _ in made], dim=-1) - self.middle, made[self.ear][1]
 
 
 def skips(nets: list[Net]) -> list[int]:
@@ -76,7 +77,7 @@ class FusedHead(nn.Module):
 
 
 class Fused(nn.Module):
-    """One detector of the geometry of the first of `parts`, with the longest left context of all. ValueError if the last tells no speech or one
+    """One detector of the geometry of the first of `parts`, with the longest left context of all. ValueError if none tells speech or one
     looks further ahead than another."""
 
     def __init__(self, parts: list[Detector], weights: tuple[float, ...]) -> None:
@@ -84,8 +85,8 @@ class Fused(nn.Module):
         nets = [part.net for part in parts]
         if len({net.right_samples for net in nets}) > 1:
             raise ValueError("all must look as far ahead")
-        if nets[-1].head == "statistics":
-            raise ValueError("the last must tell speech, and an encoder that stands still does not")
+        if not any(map(tells_speech, nets)):
+            raise ValueError("one must tell speech")
         self.net: Net = replace(nets[0], left_samples=max(net.left_samples for net in nets), embedding_size=sum(net.embedding_size for net in nets))
         self.encoder, self.head = FusedEncoder(parts), FusedHead(parts, weights)
 
@@ -95,6 +96,7 @@ class FusedScorer:
 
     def __init__(self, parts: list[Detector]) -> None:
         nets = [part.net for part in parts]
+        self.ear = next(index for index, net in enumerate(nets) if tells_speech(net))
         self.parts, self.skips = [TorchScorer(part, part.net) for part in parts], skips(nets)
         self.bounds = bounds(nets)
         self.left_samples, self.right_samples = nets[0].left_samples + self.skips[0], nets[0].right_samples
@@ -102,7 +104,7 @@ class FusedScorer:
 
     def encode(self, audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         made = [part.encode(np.ascontiguousarray(audio[:, skip:])) for part, skip in zip(self.parts, self.skips, strict=True)]
-        return np.concatenate([frames for frames, _ in made], axis=-1), made[-1][1]
+        return np.concatenate([frames for frames, _ in made], axis=-1), made[self.ear][1]
 
     def judge(self, frames: np.ndarray, mask: np.ndarray) -> np.ndarray:
         llrs = [part.judge(frames[..., begin:end].copy(), mask) for part, (begin, end) in zip(self.parts, self.bounds, strict=True)]

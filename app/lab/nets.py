@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from app.lab.config import FRAME_SAMPLES, RATE, Net
+from app.lab.resnet import ResNetEncoder
 from app.lab.speaker import SpeakerEncoder
 from app.lab.waveform import WaveEncoder
 from app.lab.whisper import WhisperEncoder
@@ -195,10 +196,15 @@ def summary(frames: Tensor, mask: Tensor, differences: bool) -> list[Tensor]:
     return [*moments(frames, mask), *changes]
 
 
-FAMILIES = {"spectrum": Encoder, "waveform": WaveEncoder, "whisper": WhisperEncoder, "speaker": SpeakerEncoder}
+FAMILIES = {"spectrum": Encoder, "waveform": WaveEncoder, "whisper": WhisperEncoder, "speaker": SpeakerEncoder, "resnet": ResNetEncoder}
 """What `Net.family` may say."""
 HEADS = {"attention": Head, "statistics": StatisticsHead}
 """What `Net.head` may say."""
+
+
+def tells_speech(net: Net) -> bool:
+    """Whether the encoder's speech output is taught anything: it learns with the encoder, or after it (`frozen.teach_speech`)."""
+    return net.head != "statistics" or net.family == "resnet"
 
 
 class Detector(nn.Module):

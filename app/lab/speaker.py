@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from app.lab.config import RATE, Net
+from app.lab.config import FRAME_SAMPLES, RATE, Net
 from app.lab.packages import pypi
 from app.lab.whisper import EDGE_SAMPLES, PieceEncoder
 
@@ -34,15 +34,17 @@ LEAST, SILENT, RANGE = 1e-12, -14.0, 18.4
 class FilterBank(nn.Module):
     """[B, 320 T + 240] -> [B, 80, 2T]: ln power in Kaldi's mel bands every 10 ms, at most 0 and floored, less each band's mean.
 
-    Kaldi takes the mean off each window, differences it, weighs it (Hann to the power 0.85) and transforms it: all linear, so it is one product.
+    Kaldi takes the mean off each window, differences it, weighs it (`window`; without: Hann to the power 0.85) and transforms it: all linear, so it
+    is one product.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, window: Tensor | None = None) -> None:
         super().__init__()
+        window = torch.hann_window(WINDOW, periodic=False, dtype=torch.float64) ** 0.85 if window is None else window
         rows = torch.eye(WINDOW, dtype=torch.float64)
         rows = rows - rows.mean(1, keepdim=True)
         rows = torch.cat([rows[:, :1] * (1 - EMPHASIS), rows[:, 1:] - EMPHASIS * rows[:, :-1]], 1)
-        rows = rows * torch.hann_window(WINDOW, periodic=False, dtype=torch.float64) ** 0.85
+        rows = rows * window
         waves = torch.fft.rfft(rows, FOURIER)
         self.register_buffer("fourier", torch.cat([waves.real, waves.imag], 1).float(), persistent=False)
         self.register_buffer("bands", mel_bands().float(), persistent=False)
@@ -69,13 +71,13 @@ def mel_bands() -> Tensor:
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions and what went in, which is brought to the same number of bands."""
+    """Two 3x3 convolutions and what went in, brought to the same bands, columns and channels."""
 
-    def __init__(self, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: tuple[int, int]) -> None:
         super().__init__()
-        self.first = nn.Conv2d(CHANNELS, CHANNELS, 3, (stride, 1), 1)
-        self.second = nn.Conv2d(CHANNELS, CHANNELS, 3, 1, 1)
-        self.past = nn.Conv2d(CHANNELS, CHANNELS, 1, (stride, 1)) if stride > 1 else nn.Identity()
+        self.first = nn.Conv2d(inputs, outputs, 3, stride, 1)
+        self.second = nn.Conv2d(outputs, outputs, 3, 1, 1)
+        self.past = nn.Identity() if inputs == outputs and stride == (1, 1) else nn.Conv2d(inputs, outputs, 1, stride)
 
     def forward(self, maps: Tensor) -> Tensor:
         return torch.relu(self.second(torch.relu(self.first(maps))) + self.past(maps))
@@ -104,7 +106,7 @@ class Speaker(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.begin = nn.Conv2d(1, CHANNELS, 3, 1, 1)
-        self.maps = nn.Sequential(Residual(2), Residual(1), Residual(2), Residual(1))
+        self.maps = nn.Sequential(*(Residual(CHANNELS, CHANNELS, (stride, 1)) for stride in (2, 1, 2, 1)))
         self.finish = nn.Conv2d(CHANNELS, CHANNELS, 3, (2, 1), 1)
         self.columns = nn.Conv1d(MAPS, WIDTH, 5, 2, 2)
         self.layers = nn.ModuleList(Layer(WIDTH + index * GROWTH) for index in range(LAYERS))
@@ -171,22 +173,43 @@ def load(file: Path) -> Speaker:
 
 
 class SpeakerEncoder(PieceEncoder):
-    """The frame encoder, in pieces as `whisper.WhisperEncoder` has them: waveform -> (frames [B, n, 576], speech logit [B, n])."""
+    """The frame encoder, in pieces as `whisper.WhisperEncoder` has them: waveform -> (frames [B, n, size], speech logit [B, n])."""
+
+    size = SIZE
 
     def __init__(self, net: Net) -> None:
         super().__init__(net)
-        if net.embedding_size != SIZE or net.head != "statistics":
-            raise ValueError(f"this encoder wants a statistics head and embedding_size {SIZE}")
-        self.bank, self.speaker = FilterBank(), Speaker()
+        if net.embedding_size != self.size or net.head != "statistics":
+            raise ValueError(f"this encoder wants a statistics head and embedding_size {self.size}")
+        self.bank, self.speaker = self.layers()
+
+    def layers(self) -> tuple[nn.Module, nn.Module]:
+        """The filter bank, and what makes [B, T, size] of it."""
+        return FilterBank(), Speaker()
+
+    def missing(self, count: int) -> int:
+        """As for `PieceEncoder.missing`."""
+        return -count % (self.net.piece_tokens - self.before - self.after)
+
+    def cut(self, audio: Tensor) -> Tensor:
+        """[B, 320 T + 800] -> [B * pieces, 320 * piece_tokens + 800], each with its context, as the server's hops bring it: its edges, where a map
+        has noughts for neighbours, are then in training what they are in use."""
+        size, edges = self.net.piece_tokens * FRAME_SAMPLES, (self.before + self.after) * FRAME_SAMPLES
+        return audio.unfold(1, size + EDGE_SAMPLES, size - edges).flatten(0, 1)
 
     def spectrum(self, pieces: Tensor) -> Tensor:
         """[pieces, 320 T + 800] -> [pieces, 80, 2T]"""
         return self.bank(pieces[:, BEGIN : pieces.shape[1] - (EDGE_SAMPLES - BEGIN - (WINDOW - STEP))])
 
     def embed(self, bank: Tensor, clips: int | None = None) -> tuple[Tensor, Tensor]:
-        """The learned part, over the pieces of `clips` clips (None: one piece a clip); the tokens of context are dropped."""
-        frames = self.speaker(bank).reshape(bank.shape[0] if clips is None else clips, -1, SIZE)[:, self.before : -self.after]
-        return frames, torch.zeros_like(frames[..., 0])  # it knows no speech
+        """The learned part, over the pieces of `clips` clips (None: one piece a clip); each piece's tokens of context are dropped."""
+        frames = self.speaker(bank)
+        frames = frames[:, self.before : frames.shape[1] - self.after].reshape(bank.shape[0] if clips is None else clips, -1, self.size)
+        return frames, self.speech_logit(frames)
+
+    def speech_logit(self, frames: Tensor) -> Tensor:
+        """[B, n, size] -> [B, n]: nothing known."""
+        return torch.zeros_like(frames[..., 0])
 
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         return self.embed(self.spectrum(audio))

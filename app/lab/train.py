@@ -22,6 +22,8 @@ from app.lab.augment import Batch, Batches
 from app.lab.config import Recipe, Train, plain, recipe_from
 from app.lab.frozen import train_head
 from app.lab.nets import Detector, parameters
+from app.lab.resnet import load as load_resnet
+from app.lab.resnet import resnet_file
 from app.lab.speaker import load as load_speaker
 from app.lab.speaker import speaker_file
 from app.lab.whisper import load, whisper_file
@@ -74,6 +76,8 @@ def begin(recipe: Recipe) -> Detector:
         model.encoder.trunk.to(memory_format=torch.channels_last)  # a third faster on CPUs in bfloat16
     if recipe.net.family == "speaker":
         model.encoder.speaker = load_speaker(speaker_file(recipe.net.weights, recipe.packages))
+    elif recipe.net.family == "resnet":
+        model.encoder.speaker = load_resnet(resnet_file(recipe.net.weights, recipe.packages), recipe.net.blocks)
     elif recipe.net.weights:
         model.encoder.whisper = load(whisper_file(recipe.net.weights, recipe.packages), recipe.net.blocks)
         if recipe.train.frozen_blocks >= 0:

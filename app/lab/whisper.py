@@ -201,6 +201,10 @@ class PieceEncoder(nn.Module):
         if (self.before + self.after) * FRAME_SAMPLES + EDGE_SAMPLES != net.left_samples + net.right_samples:
             raise ValueError(f"left + right samples must be {EDGE_SAMPLES} more than whole frames")
 
+    def missing(self, count: int) -> int:
+        """Frames that `count` frames lack for `cut` to leave nothing over."""
+        return -(count + self.before + self.after) % self.net.piece_tokens
+
     def cut(self, audio: Tensor) -> Tensor:
         """[B, 320 T + 800] -> [B * pieces, 320 * piece_tokens + 800]; T must be a multiple of `piece_tokens`."""
         size = self.net.piece_tokens * FRAME_SAMPLES

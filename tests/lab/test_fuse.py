@@ -65,9 +65,14 @@ def test_all_must_look_as_far_ahead(parts):
         Fused([parts[0], Detector(replace(FINE, left_samples=3520, right_samples=1280))], (1.0, 1.0))
 
 
-def test_the_last_must_tell_speech(parts):
+def test_speech_is_what_the_first_says_that_learnt_it(parts):
+    """The speaker encoder stood still and knows none: alone it is refused."""
+    audio = torch.from_numpy(sound(30))
+    with torch.no_grad():
+        told = Fused([parts[1], parts[2]], (1.0, 1.0)).eval().encoder(audio[:, 8480 - 3200 :])[1]
+        torch.testing.assert_close(told, parts[2].encoder(audio[:, 8480 - 3200 :])[1])
     with pytest.raises(ValueError, match="tell speech"):
-        Fused([parts[2], parts[1]], (1.0, 1.0))
+        Fused([parts[1]], (1.0,))
 
 
 def test_the_scorer_used_for_fitting_sees_what_they_see(parts):

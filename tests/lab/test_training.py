@@ -11,12 +11,13 @@ torch = pytest.importorskip("torch")
 soundfile = pytest.importorskip("soundfile")
 pytest.importorskip("scipy")
 
-from app.lab import data, sounds  # noqa: E402
+from app.lab import data, frozen, sounds  # noqa: E402
 from app.lab.augment import Batches  # noqa: E402
 from app.lab.calibrate import calibrate_on  # noqa: E402
-from app.lab.config import RATE, Augment, Net, Recipe, Train, plain, recipe_from  # noqa: E402
+from app.lab.config import RATE, Augment, Frozen, Net, Recipe, Train, plain, recipe_from  # noqa: E402
 from app.lab.evaluate import judge_on_dev, score_store  # noqa: E402
 from app.lab.export import export  # noqa: E402
+from app.lab.nets import Detector  # noqa: E402
 from app.lab.resynth import METHODS, resynthesise  # noqa: E402
 from app.lab.speech import label_speech  # noqa: E402
 from app.lab.train import load_average, train  # noqa: E402
@@ -102,6 +103,39 @@ def test_training_stops_resumes_and_exports(recipe, tmp_path):
     through_onnx = score_store(OnnxScorer(tmp_path, SMALL.left_samples, SMALL.right_samples), dev, 0.7)
     for ours, theirs in zip(scores, through_onnx, strict=True):
         assert theirs.llr == pytest.approx(ours.llr * calibration.scale + calibration.bias, abs=1e-3)
+
+
+@pytest.fixture(scope="module")
+def still(recipe, tmp_path_factory):
+    """A residual speaker encoder that nobody trained, 8 blocks of it."""
+    net = Net(family="resnet", blocks=8, piece_tokens=30, left_samples=800, right_samples=1600, embedding_size=1920, head="statistics", head_size=4)
+    return replace(recipe, net=net, runs=tmp_path_factory.mktemp("still"), frozen=Frozen(steps=5, degraded=0.25, learning_rate=3e-3))
+
+
+def test_degraded_rows_have_their_share_of_both_classes(still):
+    heard = frozen.hearings(still)
+    odds, spoof, worn = frozen.odds_of(heard, still.frozen), *np.array([(each.clip.spoof, each.degraded) for each in heard]).T
+    assert len(heard) == 48 and worn.sum() == 24
+    assert odds.sum() == pytest.approx(1) and odds[spoof].sum() == pytest.approx(0.5)
+    assert odds[worn & spoof].sum() == pytest.approx(0.125) == odds[worn & ~spoof].sum()
+
+
+def test_a_worn_clip_is_as_long_and_another_clip_each_time(still):
+    wear, audio = frozen.Wear(still), data.Store(still.cache, "train")[3]
+    one, again, other = (wear(3, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert len(one) == len(audio) and np.array_equal(one, again) and not np.array_equal(one, other) and not np.array_equal(one, audio)
+
+
+def test_a_still_encoder_is_taught_what_is_speech(still):
+    """Its own output on a voice that training never had: higher where there is a voice than in the pauses."""
+    taught = replace(still, train=replace(still.train, epoch_clips=160))
+    path = frozen.train_head(taught, Detector(taught.net), lambda text: None)
+    model, _, _ = load_average(path)
+    audio = voice(np.random.default_rng(77), 3.0)
+    count = len(audio) // 320
+    padded = np.pad(audio[: count * 320], (still.net.left_samples, still.net.right_samples))[None].astype(np.float32)
+    speech, labels = TorchScorer(model, still.net).encode(padded)[1][0], label_speech(audio)[:count]
+    assert speech[labels].mean() > speech[~labels].mean() + 0.2
 
 
 def test_windows_are_cut_as_the_server_cuts_them():

@@ -184,7 +184,7 @@ def test_of_the_spoofed_rows_a_share_is_lab_synths(still):
     write_store(still.cache, "synth", [(Clip(f"synth/{k}", "spoof", system=f"tts_{k % 2}"), speech_like(1, k)) for k in range(6)])
     recipe = replace(still, frozen=Frozen(shifts=1, changed=1, synth=0.2))
     heard = frozen.hearings(recipe)
-    odds, spoof = frozen.odds_of(heard, 0.2), np.array([h.clip.spoof for h in heard])
+    odds, spoof = frozen.odds_of(heard, recipe.frozen), np.array([h.clip.spoof for h in heard])
     made = np.array([h.store.name == "synth" for h in heard])
     assert len(heard) == 2 * 16 + 6 and made.sum() == 6
     assert odds[~spoof].sum() == pytest.approx(0.5) and odds[made].sum() == pytest.approx(0.1) and odds.sum() == pytest.approx(1)
