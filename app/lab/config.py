@@ -53,7 +53,7 @@ class Net:
         what = {
             "whisper": f"Whisper's encoder (OpenAI, MIT), its first {self.blocks} blocks",
             "speaker": "CAM++, a speaker encoder (3D-Speaker, Apache-2.0), its first stages",
-            "resnet": f"ResNet34, a speaker encoder (WeSpeaker, Apache-2.0; learnt on VoxCeleb2, CC BY 4.0), its first {self.blocks} blocks",
+            "resnet": f"ResNet34, a speaker encoder (by its shapes WeSpeaker's for VoxCeleb, CC BY 4.0), its first {self.blocks} blocks",
         }
         return f"{self.weights}: {what[self.family]}" if self.weights else ""
 

@@ -1,8 +1,8 @@
 """A head on an encoder that stands still: the pooled statistics of each `train` clip are taken once, and small nets learn to judge them.
 
-Fine-tuning fits the recording chains of `train` within a few thousand clips, and copy-synthesis or degraded rows made this head worse on `dev`
-(models/README.md has the figures): it learns from the clips as they are and through other recording chains, both classes alike, and from what
-`lab synth` made. Called by `voxproof lab train` for a recipe whose net has the `statistics` head.
+Fine-tuning fits the recording chains of `train` within a few thousand clips, and copy-synthesis made heads worse on `dev` (models/README.md has the
+figures): they learn from the clips as they are, through other recording chains and worn down, both classes alike, and from what `lab synth` made.
+Where the encoder has a speech output, that is taught last. Called by `voxproof lab train` for a recipe whose net has the `statistics` head.
 """
 
 import time

@@ -3,9 +3,9 @@
     log-mel [B, 80, 2T] -> 3 blocks [B, 32, 80, 2T] -> 4 blocks [B, 64, 40, T] -> up to 6 blocks [B, 128, 20, T/2]
 
 A frame of 20 ms is the second stage's column and the third's that covers it, each averaged over a few neighbouring bands and laid out flat.
-ResNet34 (Wang et al. 2023, WeSpeaker, Apache-2.0) was trained to tell the 5,994 speakers of VoxCeleb2 apart: interviews from thousands of rooms,
-microphones and codecs. Its last stage, its pooling and its embedding are left away. Filter bank, pieces and head are as for `speaker`.
-Called by `nets.FAMILIES`; weights by `train.begin`.
+The package does not say where its ResNet34 is from. Layers, sizes and tensor names are those of wespeaker-voxceleb-resnet34-LM (Wang et al. 2023;
+CC BY 4.0), which learnt to tell the 5,994 speakers of VoxCeleb2 apart: interviews from thousands of rooms, microphones and codecs. Its last stage,
+its pooling and its embedding are left away. Filter bank, pieces and head are as for `speaker`. Called by `nets.FAMILIES`; weights by `train.begin`.
 """
 
 from pathlib import Path
@@ -73,10 +73,11 @@ def load(file: Path, blocks: int) -> ResNet:
     made = ResNet(blocks)
     layers = [made.begin, *(layer for stage in made.maps for block in stage for layer in (block.first, block.past, block.second))]
     for layer in [each for each in layers if isinstance(each, nn.Conv2d)]:
-        node = next(convolutions)
-        weight, bias = stored[node.input[1]], stored[node.input[2]]
-        if weight.shape != layer.weight.shape:
-            raise ValueError(f"{file} is not a ResNet34: {node.name} is {tuple(weight.shape)}, not {tuple(layer.weight.shape)}")
+        node = next(convolutions, None)
+        weight, bias = (stored.get(name) for name in node.input[1:3]) if node is not None and len(node.input) == 3 else (None, None)
+        if weight is None or bias is None or weight.shape != layer.weight.shape:
+            found = "nothing" if weight is None else tuple(weight.shape)
+            raise ValueError(f"{file} is not a ResNet34: {found} stands where {tuple(layer.weight.shape)} should")
         layer.weight.data, layer.bias.data = weight, bias
     return made
 
