@@ -5,6 +5,7 @@ figures): they learn from the clips as they are, through other recording chains 
 Where the encoder has a speech output, that is taught last. Called by `voxproof lab train` for a recipe whose net has the `statistics` head.
 """
 
+import json
 import time
 import zlib
 from collections.abc import Callable
@@ -30,6 +31,8 @@ MIN_SPEECH_FRAMES = 10
 LEAD_FRAMES = 50
 """A clip heard late begins with less silence than this: a second."""
 FILTER_POINTS = 6
+OF_THE_HEAD = ("heads", "attention_size", "head_size", "dropout")
+"""What of a net's sizes does not change the rows its head learns from."""
 
 
 @dataclass(frozen=True)
@@ -133,8 +136,11 @@ def odds_of(heard: list[Hearing], frozen: Frozen) -> np.ndarray:
 
 
 def statistics_path(recipe: Recipe, heard: list[Hearing]) -> Path:
-    """Where the rows of these hearings are kept: others are kept elsewhere, so that no row is taken for another clip's."""
-    plan = "\n".join(f"{each.clip.path} {each.late} {each.changed} {each.degraded}" for each in heard)
+    """Where the rows of these hearings are kept: those of others, of another encoder or of other chains are kept elsewhere."""
+    frozen, values = recipe.frozen, plain(recipe)
+    encoder = {key: value for key, value in values["net"].items() if key not in OF_THE_HEAD}
+    made_by = json.dumps([encoder, values["augment"], frozen.speed, frozen.filter_db, recipe.train.seed])
+    plan = made_by + "\n".join(f"{each.clip.path} {each.late} {each.changed} {each.degraded}" for each in heard)
     return recipe.runs / f"statistics-{zlib.crc32(plan.encode()):08x}.npy"
 
 
@@ -153,7 +159,9 @@ def kept(recipe: Recipe, model: Detector, heard: list[Hearing], say: Callable[[s
         else:
             rows.append(statistics_of(model, other_chain(audio, recipe.frozen, rng) if each.changed else audio, lead))
         if done % SAVED_EVERY == 0 or done == len(heard):
-            np.save(path, np.array(rows, np.float32))
+            part = path.with_suffix(".part.npy")  # whole or not at all: a run killed while writing keeps what it had
+            np.save(part, np.array(rows, np.float32))
+            part.replace(path)
             say(f"{done}/{len(heard)} clips encoded, {(done - first) / (time.time() - started):.0f} a second")
     return np.array(rows, np.float32)
 

@@ -192,8 +192,8 @@ class SpeakerEncoder(PieceEncoder):
         return -count % (self.net.piece_tokens - self.before - self.after)
 
     def cut(self, audio: Tensor) -> Tensor:
-        """[B, 320 T + 800] -> [B * pieces, 320 * piece_tokens + 800], each with its context: as long as what the server's hops bring and with the same
-        edges, where a map has noughts for neighbours. (Where the cuts fall is another matter: the server's first piece is longer, its last one shorter.)
+        """[B, 320 T + 800] -> [B * pieces, 320 * piece_tokens + 800], each with its context: as long as what the server's hops bring, with the same
+        edges, where a map has noughts for neighbours. (Where the cuts fall is another matter: the server's first piece is longer, its last shorter.)
         """
         size, edges = self.net.piece_tokens * FRAME_SAMPLES, (self.before + self.after) * FRAME_SAMPLES
         return audio.unfold(1, size + EDGE_SAMPLES, size - edges).flatten(0, 1)

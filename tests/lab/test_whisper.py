@@ -176,6 +176,10 @@ def test_each_clip_is_heard_as_it_is_late_and_through_another_chain(still):
 def test_rows_of_another_plan_are_kept_elsewhere(still):
     heard = frozen.hearings(still)
     assert frozen.statistics_path(still, heard) == frozen.statistics_path(still, list(heard)) != frozen.statistics_path(still, heard[16:])
+    path = frozen.statistics_path(still, heard)
+    for part, of_rows in (({"head_size": 8}, False), ({"dropout": 0.1}, False), ({"blocks": 1}, True), ({"left_samples": 800}, True)):
+        assert (frozen.statistics_path(replace(still, net=replace(still.net, **part)), heard) != path) == of_rows, part
+    assert frozen.statistics_path(replace(still, frozen=replace(still.frozen, speed=0.2)), heard) != path
     with pytest.raises(ValueError, match="among `shifts`"):
         frozen.hearings(replace(still, frozen=Frozen(shifts=0, changed=1)))
 
