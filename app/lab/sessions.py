@@ -21,7 +21,7 @@ SEED = 4711
 CALLS = {30: 40, 120: 15}
 """Seconds of a call -> how many of each kind."""
 STRETCH_S = 6  # of spoofed speech, from clips of one system
-CONDEMNED, CONDEMNED_CALLS, CONDEMNED_S = 0.05, 100, 30
+CONDEMNED, CONDEMNED_CALLS, CONDEMNED_S = 0.05, 60, 120
 """The card's `range_llr`: the share of bona fide calls of so many seconds that a range alone may make spoof, and how many calls tell."""
 RANGE_SEED = 815
 

@@ -24,8 +24,9 @@ from app.settings import Settings
 ROOT = Path(__file__).parents[2]
 MODELS = sorted(path.parent for path in (ROOT / "models").glob("*/card.json"))
 DEFAULT = ROOT / "models" / Settings.model_fields["model"].default
-KNOWN = {"leading digital silence"}
-"""Strict audits that the default model, `standard`, does not pass: silence cuts its half-second pieces elsewhere. The report says so."""
+KNOWN = {"leading digital silence": 0.4}
+"""Strict audits that the default model, `standard`, does not pass: silence cuts its half-second pieces elsewhere. The report says so. By how much
+its llr moves in the mean at most; the band in which it says that it is uncertain is four times as wide."""
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +50,9 @@ def test_what_is_written_follows_from_its_figures(folder: Path) -> None:
 def test_the_default_model_passes_the_strict_audits() -> None:
     """But for the one of `KNOWN`, where its llr moves by more than it may; no verdict turns over there either."""
     found = {audit["name"]: audit for audit in json.loads((DEFAULT / audits.FILE).read_text("utf-8"))["audits"]}
-    assert {name for name in STRICT if not found[name]["passed"]} == KNOWN
-    for row in (row for name in KNOWN for row in found[name]["rows"]):
-        assert row["flips"] == row["answers_lost"] == 0 and row["llr_moves_by"] < NEARLY["llr_moves_by"], row
+    assert {name for name in STRICT if not found[name]["passed"]} == KNOWN.keys()
+    for row, most in ((row, most) for name, most in KNOWN.items() for row in found[name]["rows"]):
+        assert row["flips"] == row["answers_lost"] == 0 and row["llr_moves_by"] < most, row
     assert all(row["eer_change"] <= found[name]["limit"]["eer_change"] for name in KNOWN for row in found[name]["rows"])
 
 
