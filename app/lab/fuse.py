@@ -27,7 +27,7 @@ class FusedEncoder(nn.Module):
     def __init__(self, parts: list[Detector]) -> None:
         super().__init__()
         self.parts, self.skips = nn.ModuleList(part.encoder for part in parts), skips([part.net for part in parts])
-        self.ear = next(index for index, part in enumerate(parts) if tells_speech(part.net))
+        self.ear = ear([part.net for part in parts])
         self.register_buffer("middle", torch.cat([middle(part) for part in parts]))
 
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
@@ -39,6 +39,11 @@ def skips(nets: list[Net]) -> list[int]:
     """Samples that each leaves out of the longest left context among them."""
     left = max(net.left_samples for net in nets)
     return [left - net.left_samples for net in nets]
+
+
+def ear(nets: list[Net]) -> int:
+    """Which of them says what is speech: the first that learnt it."""
+    return next(index for index, net in enumerate(nets) if tells_speech(net))
 
 
 def bounds(nets: list[Net]) -> list[tuple[int, int]]:
@@ -96,7 +101,7 @@ class FusedScorer:
 
     def __init__(self, parts: list[Detector]) -> None:
         nets = [part.net for part in parts]
-        self.ear = next(index for index, net in enumerate(nets) if tells_speech(net))
+        self.ear = ear(nets)
         self.parts, self.skips = [TorchScorer(part, part.net) for part in parts], skips(nets)
         self.bounds = bounds(nets)
         self.left_samples, self.right_samples = nets[0].left_samples + self.skips[0], nets[0].right_samples
