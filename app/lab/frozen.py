@@ -21,8 +21,10 @@ from torch.utils.data import DataLoader
 from app.lab.augment import Batch, Batches, degrade
 from app.lab.config import FRAME_SAMPLES, Frozen, Recipe, plain
 from app.lab.data import Clip, Store, sampling_weights
+from app.lab.eightbit import pieces_of
 from app.lab.languages import held_back
 from app.lab.nets import Detector, tells_speech
+from app.lab.resnet import ResNetEncoder
 from app.lab.speech import label_speech
 from app.lab.windows import TorchScorer
 
@@ -58,6 +60,9 @@ def train_head(recipe: Recipe, model: Detector, say: Callable[[str], None]) -> P
     Nothing is judged here: of a detector that `fuse` makes, other nets may be part.
     """
     heard = hearings(recipe)
+    if isinstance(model.encoder, ResNetEncoder):
+        store = Store(recipe.cache, "train")
+        model.encoder.settle(torch.from_numpy(np.concatenate(pieces_of(store, recipe.net, recipe.train.seed, held_back(recipe.data)))))
     rows = kept(recipe, model.eval(), heard, say)
     spoof = np.array([each.clip.spoof for each in heard])
     odds = odds_of(heard, recipe.frozen)

@@ -32,7 +32,8 @@ class FusedEncoder(nn.Module):
 
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         made = [part(audio[:, skip:]) for part, skip in zip(self.parts, self.skips, strict=True)]
-        return torch.cat([frames for frames, _ in made], dim=-1) - self.middle, made[self.ear][1]
+        frames = torch.cat([frames for frames, _ in made], dim=-1)
+        return (frames - self.middle if self.middle.any() else frames), made[self.ear][1]
 
 
 def skips(nets: list[Net]) -> list[int]:
@@ -69,14 +70,15 @@ class FusedHead(nn.Module):
         self.register_buffer("bias", torch.zeros(()))
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
-        whole = summary(frames, mask, self.differences)
-        total = torch.zeros_like(whole[0][:, 0])
+        shared = any(isinstance(part, StatisticsHead) for part in self.parts)
+        whole = summary(frames, mask, self.differences) if shared else []
+        total = torch.zeros_like(frames[:, 0, 0])
         for part, (begin, end), weight in zip(self.parts, self.bounds, self.weights, strict=True):
             if weight:
                 if isinstance(part, StatisticsHead):
                     llr = part.judge(part.joined([each[:, begin:end] for each in whole]))
                 else:
-                    llr = part(frames[..., begin:end], mask)
+                    llr = part(frames if len(self.parts) == 1 else frames[..., begin:end], mask)
                 total = total + weight * llr
         return total * self.scale + self.bias
 

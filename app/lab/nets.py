@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from app.lab.config import FRAME_SAMPLES, RATE, Net
-from app.lab.resnet import ResNetEncoder
+from app.lab.resnet import ResNetEncoder, sides
 from app.lab.speaker import SpeakerEncoder
 from app.lab.waveform import WaveEncoder
 from app.lab.whisper import WhisperEncoder
@@ -132,13 +132,11 @@ class Spread(nn.Module):
         return ((rows - self.mean) / self.deviation).clamp(-FAR, FAR)
 
 
-class StatisticsHead(nn.Module):
-    """Frames and mask -> llr, from mean and deviation of each dimension over the masked frames and, with `differences`, the deviation of what
-    neighbouring masked frames differ by; the mean of a few small nets' opinions."""
+class StillHead(nn.Module):
+    """A head on an encoder that stands still: what `pooled` makes of the masked frames, standardised; the mean of a few small nets' opinions."""
 
-    def __init__(self, net: Net):
+    def __init__(self, net: Net, size: int):
         super().__init__()
-        self.differences, size = net.differences, (2 + net.differences) * net.embedding_size
         self.spread = Spread(size)
         self.nets = nn.ModuleList(
             nn.Sequential(
@@ -152,6 +150,27 @@ class StatisticsHead(nn.Module):
         )
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("bias", torch.zeros(()))
+
+    def pooled(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """[B, T, D], [B, T] -> [B, size]"""
+        raise NotImplementedError
+
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        return self.judge(self.pooled(frames, mask))
+
+    def judge(self, statistics: Tensor) -> Tensor:
+        """[B, size] -> llr [B]"""
+        rows = self.spread(statistics)
+        return torch.cat([net(rows) for net in self.nets], dim=-1).mean(-1) * self.scale + self.bias
+
+
+class StatisticsHead(StillHead):
+    """Frames and mask -> llr, from mean and deviation of each dimension over the masked frames and, with `differences`, the deviation of what
+    neighbouring masked frames differ by."""
+
+    def __init__(self, net: Net):
+        super().__init__(net, (2 + net.differences) * net.embedding_size)
+        self.differences = net.differences
 
     def pooled(self, frames: Tensor, mask: Tensor) -> Tensor:
         """[B, T, D], [B, T] -> statistics [B, 2 D or 3 D]: frames are taken about a fixed middle first, so that the mean of squares less the
@@ -170,13 +189,49 @@ class StatisticsHead(nn.Module):
         mean, deviation, *differences = parts
         return torch.cat([mean + self.middle(), deviation, *(differences if self.differences else [])], dim=-1)
 
-    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
-        return self.judge(self.pooled(frames, mask))
 
-    def judge(self, statistics: Tensor) -> Tensor:
-        """[B, 2 D or 3 D] -> llr [B]"""
-        rows = self.spread(statistics)
-        return torch.cat([net(rows) for net in self.nets], dim=-1).mean(-1) * self.scale + self.bias
+class CovarianceHead(StillHead):
+    """Gram matrices of frames and mask -> llr, from the square root of their mean over the masked frames, one matrix a tap.
+
+    A few strong directions rule a mean of products; its root brings them nearer to the rest (Li et al. 2018, iSQRT-COV, whose Newton-Schulz steps
+    these are: matrix products only). `DAMPING` on the diagonal keeps the root of what hardly varies from being all noise.
+    """
+
+    def __init__(self, net: Net):
+        super().__init__(net, net.embedding_size)
+        self.sides = sides(net)
+        for index, side in enumerate(self.sides):
+            above = torch.triu_indices(side, side)
+            place = torch.zeros(side, side, dtype=torch.long)
+            place[above[0], above[1]] = place[above[1], above[0]] = torch.arange(above.shape[1])
+            self.register_buffer(f"place{index}", place.flatten(), persistent=False)
+            self.register_buffer(f"above{index}", above[0] * side + above[1], persistent=False)
+
+    def pooled(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """[B, T, D], [B, T] -> [B, D]: the upper half of each root. Frames outside the mask must be finite."""
+        row = (mask > 0.5).to(frames.dtype).unsqueeze(1)
+        means = (row @ frames).squeeze(1) / row.sum(-1).clamp(min=1)
+        roots = []
+        for index, part in enumerate(means.split([side * (side + 1) // 2 for side in self.sides], dim=-1)):
+            side = self.sides[index]
+            whole = part[:, getattr(self, f"place{index}")].reshape(-1, side, side)
+            roots.append(root(whole).flatten(1)[:, getattr(self, f"above{index}")])
+        return torch.cat(roots, dim=-1)
+
+
+DAMPING, NEWTON_STEPS = 1e-2, 8
+
+
+def root(matrices: Tensor) -> Tensor:
+    """[B, n, n] symmetric, positive -> about their square roots, after `NEWTON_STEPS`: exact for all but the smallest eigenvalues."""
+    unit = torch.eye(matrices.shape[-1], dtype=matrices.dtype, device=matrices.device)
+    matrices = matrices + DAMPING * unit
+    trace = (matrices * unit).sum((1, 2), keepdim=True)
+    found, inverse = matrices / trace, unit.expand_as(matrices)
+    for _ in range(NEWTON_STEPS):
+        step = 1.5 * unit - 0.5 * (inverse @ found)
+        found, inverse = found @ step, step @ inverse
+    return found * trace.sqrt()
 
 
 def moments(frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -198,13 +253,13 @@ def summary(frames: Tensor, mask: Tensor, differences: bool) -> list[Tensor]:
 
 FAMILIES = {"spectrum": Encoder, "waveform": WaveEncoder, "whisper": WhisperEncoder, "speaker": SpeakerEncoder, "resnet": ResNetEncoder}
 """What `Net.family` may say."""
-HEADS = {"attention": Head, "statistics": StatisticsHead}
+HEADS = {"attention": Head, "statistics": StatisticsHead, "covariance": CovarianceHead}
 """What `Net.head` may say."""
 
 
 def tells_speech(net: Net) -> bool:
     """Whether the encoder's speech output is taught anything: it learns with the encoder, or after it (`frozen.teach_speech`)."""
-    return net.head != "statistics" or net.family == "resnet"
+    return not net.still or net.family == "resnet"
 
 
 class Detector(nn.Module):

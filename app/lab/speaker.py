@@ -175,12 +175,12 @@ def load(file: Path) -> Speaker:
 class SpeakerEncoder(PieceEncoder):
     """The frame encoder, in pieces as `whisper.WhisperEncoder` has them: waveform -> (frames [B, n, size], speech logit [B, n])."""
 
-    size = SIZE
+    size, head = SIZE, "statistics"
 
     def __init__(self, net: Net) -> None:
         super().__init__(net)
-        if net.embedding_size != self.size or net.head != "statistics":
-            raise ValueError(f"this encoder wants a statistics head and embedding_size {self.size}")
+        if net.embedding_size != self.size or net.head != self.head:
+            raise ValueError(f"this encoder wants a {self.head} head and embedding_size {self.size}")
         self.bank, self.speaker = self.layers()
 
     def layers(self) -> tuple[nn.Module, nn.Module]:

@@ -23,7 +23,7 @@ from app.lab.config import Recipe, Train, plain, recipe_from
 from app.lab.frozen import train_head
 from app.lab.nets import Detector, parameters
 from app.lab.resnet import load as load_resnet
-from app.lab.resnet import resnet_file
+from app.lab.resnet import speaker_verification_file
 from app.lab.speaker import load as load_speaker
 from app.lab.speaker import speaker_file
 from app.lab.whisper import load, whisper_file
@@ -40,7 +40,7 @@ def train(recipe: Recipe, device: str, judge: Callable[[Detector], dict], until:
     recipe.runs.mkdir(parents=True, exist_ok=True)
     (recipe.runs / "recipe.json").write_text(json.dumps(plain(recipe), indent=1))
     model = begin(recipe).to(device)
-    if recipe.net.head == "statistics":
+    if recipe.net.still:
         return train_head(recipe, model, say)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
     optimizer = torch.optim.AdamW(groups(model, config), weight_decay=config.weight_decay)
@@ -77,7 +77,7 @@ def begin(recipe: Recipe) -> Detector:
     if recipe.net.family == "speaker":
         model.encoder.speaker = load_speaker(speaker_file(recipe.net.weights, recipe.packages))
     elif recipe.net.family == "resnet":
-        model.encoder.speaker = load_resnet(resnet_file(recipe.net.weights, recipe.packages), recipe.net.blocks)
+        model.encoder.speaker = load_resnet(speaker_verification_file(recipe.net.weights, recipe.packages), recipe.net.taps)
     elif recipe.net.weights:
         model.encoder.whisper = load(whisper_file(recipe.net.weights, recipe.packages), recipe.net.blocks)
         if recipe.train.frozen_blocks >= 0:

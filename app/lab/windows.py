@@ -38,7 +38,7 @@ class TorchScorer:
     def __init__(self, model: Detector, net: Net, device: str = "cpu"):
         self.model, self.device = model.eval(), device
         self.left_samples, self.right_samples = net.left_samples, net.right_samples
-        self.pieces = net.piece_tokens if net.head == "statistics" or net.family == "whisper" else None
+        self.pieces = net.piece_tokens if net.still or net.family == "whisper" else None
 
     @torch.no_grad()
     def encode(self, audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
