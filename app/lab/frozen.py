@@ -1,8 +1,8 @@
-"""A head on an encoder that stands still: the pooled statistics of each `train` clip are taken once, and small nets learn to judge them.
+"""A head on an encoder that stands still: what it pools of each `train` clip is taken once, and small nets learn to judge that.
 
 Fine-tuning fits the recording chains of `train` within a few thousand clips, and copy-synthesis made heads worse on `dev` (models/README.md has the
 figures): they learn from the clips as they are, through other recording chains and worn down, both classes alike, and from what `lab synth` made.
-Where the encoder has a speech output, that is taught last. Called by `voxproof lab train` for a recipe whose net has the `statistics` head.
+The encoder's speech output is taught last. Called by `voxproof lab train` for a recipe whose net has the `covariance` head.
 """
 
 import json
@@ -23,8 +23,7 @@ from app.lab.config import FRAME_SAMPLES, Frozen, Recipe, plain
 from app.lab.data import Clip, Store, sampling_weights
 from app.lab.eightbit import pieces_of
 from app.lab.languages import held_back
-from app.lab.nets import Detector, tells_speech
-from app.lab.resnet import ResNetEncoder
+from app.lab.nets import Detector
 from app.lab.speech import label_speech
 from app.lab.windows import TorchScorer
 
@@ -55,22 +54,20 @@ class Hearing:
 
 
 def train_head(recipe: Recipe, model: Detector, say: Callable[[str], None]) -> Path:
-    """Encode, fit; the checkpoint is `runs/best.pt`, as the training loop leaves it.
+    """Settle the encoder, encode, fit, teach it speech; the checkpoint is `runs/best.pt`, as the training loop leaves it.
 
     Nothing is judged here: of a detector that `fuse` makes, other nets may be part.
     """
     heard = hearings(recipe)
-    if isinstance(model.encoder, ResNetEncoder):
-        store = Store(recipe.cache, "train")
-        model.encoder.settle(torch.from_numpy(np.concatenate(pieces_of(store, recipe.net, recipe.train.seed, held_back(recipe.data)))))
+    pieces = pieces_of(Store(recipe.cache, "train"), recipe.net, recipe.train.seed, held_back(recipe.data))
+    model.encoder.settle(torch.from_numpy(np.concatenate(pieces)))
     rows = kept(recipe, model.eval(), heard, say)
     spoof = np.array([each.clip.spoof for each in heard])
     odds = odds_of(heard, recipe.frozen)
     for index, net in enumerate(model.head.nets):
         fit(net, model.head.spread, rows, spoof, odds, recipe, index)
         say(f"head {index + 1}/{len(model.head.nets)} fitted on {len(rows)} clips")
-    if tells_speech(recipe.net):
-        say(f"speech told apart, loss {teach_speech(recipe, model):.3f}")
+    say(f"speech told apart, loss {teach_speech(recipe, model):.3f}")
     state = {
         "average": {f"module.{name}": value for name, value in model.state_dict().items()},
         "epoch": 0,
@@ -150,7 +147,7 @@ def statistics_path(recipe: Recipe, heard: list[Hearing]) -> Path:
 
 
 def kept(recipe: Recipe, model: Detector, heard: list[Hearing], say: Callable[[str], None]) -> np.ndarray:
-    """Statistics [rows, 2 D or 3 D], from the file or made and put there; a run that was stopped goes on."""
+    """What the head pools [rows, D], from the file or made and put there; a run that was stopped goes on."""
     path = statistics_path(recipe, heard)
     rows = list(np.load(path)) if path.exists() else []
     started, first = time.time(), len(rows)
@@ -194,7 +191,7 @@ def other_chain(audio: np.ndarray, frozen: Frozen, rng: np.random.Generator) -> 
 
 @torch.no_grad()
 def statistics_of(model: Detector, clip: np.ndarray, lead: int = 0, labels: np.ndarray | None = None) -> np.ndarray:
-    """What the head pools [2 D or 3 D] over the clip's speech frames (`labels`; None: as they are found in it), `lead` frames of silence before it;
+    """What the head pools [D] over the clip's speech frames (`labels`; None: as they are found in it), `lead` frames of silence before it;
     over all of them if speech is short."""
     net, encoder = model.net, model.encoder
     count = len(clip) // FRAME_SAMPLES + lead

@@ -1,8 +1,8 @@
 """Several trained detectors as one: each frame carries the embeddings of all, and the llr is a weighted sum of their heads'.
 
-A speaker encoder and a spectrum net see detail that Whisper's 80 mel bands blur, and err on other clips. The weights are fitted on `dev` by
-logistic regression at equal class weight, each clip counting once and each spoof system as the square root of its clips. Called by
-`voxproof lab fuse`; the result has what `export` and the scorers ask of a `Detector`.
+Nets of other kinds err on other clips. The weights are fitted on `dev` by logistic regression at equal class weight, each clip counting once and
+each spoof system as the square root of its clips; one detector alone gets a weight too. Called by `voxproof lab fuse`; the result has what `export`
+and the scorers ask of a `Detector`.
 """
 
 from dataclasses import replace
@@ -16,24 +16,20 @@ from torch import Tensor, nn
 from app.lab.calibrate import system_weights
 from app.lab.config import Net
 from app.lab.data import Store
-from app.lab.nets import Detector, StatisticsHead, summary, tells_speech
+from app.lab.nets import Detector
 from app.lab.windows import ClipScore, TorchScorer, score_clips
 
 
 class FusedEncoder(nn.Module):
-    """All encoders over one piece of audio, each from where its own left context begins. What is speech is the opinion of the
-    first that learnt it. `middle` is taken off the frames, so that a head need not take it off a window of them."""
+    """All encoders over one piece of audio, each from where its own left context begins. What is speech is the opinion of the first."""
 
     def __init__(self, parts: list[Detector]) -> None:
         super().__init__()
         self.parts, self.skips = nn.ModuleList(part.encoder for part in parts), skips([part.net for part in parts])
-        self.ear = ear([part.net for part in parts])
-        self.register_buffer("middle", torch.cat([middle(part) for part in parts]))
 
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         made = [part(audio[:, skip:]) for part, skip in zip(self.parts, self.skips, strict=True)]
-        frames = torch.cat([frames for frames, _ in made], dim=-1)
-        return (frames - self.middle if self.middle.any() else frames), made[self.ear][1]
+        return torch.cat([frames for frames, _ in made], dim=-1), made[0][1]
 
 
 def skips(nets: list[Net]) -> list[int]:
@@ -42,58 +38,39 @@ def skips(nets: list[Net]) -> list[int]:
     return [left - net.left_samples for net in nets]
 
 
-def ear(nets: list[Net]) -> int:
-    """Which of them says what is speech: the first that learnt it."""
-    return next(index for index, net in enumerate(nets) if tells_speech(net))
-
-
 def bounds(nets: list[Net]) -> list[tuple[int, int]]:
     """First column of each one's embedding among all, and the one after its last."""
     return list(pairwise(np.cumsum([0, *(net.embedding_size for net in nets)]).tolist()))
 
 
-def middle(part: Detector) -> Tensor:
-    """[D]: what the part's frames lie about, nought for a head that does not ask."""
-    return part.head.middle().clone() if isinstance(part.head, StatisticsHead) else torch.zeros(part.net.embedding_size)
-
-
 class FusedHead(nn.Module):
-    """Frames of all -> weighted sum of their llrs, then the calibration. The moments of all columns are taken at once: a few products of a window,
-    and no copy of a part of it. A head of weight 0 is left out."""
+    """Frames of all -> weighted sum of their llrs, then the calibration. A head of weight 0 is left out."""
 
     def __init__(self, parts: list[Detector], weights: tuple[float, ...]) -> None:
         super().__init__()
         self.parts, self.weights = nn.ModuleList(part.head for part in parts), weights
         self.bounds = bounds([part.net for part in parts])
-        self.differences = any(part.net.differences for part in parts)
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("bias", torch.zeros(()))
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
-        shared = any(isinstance(part, StatisticsHead) for part in self.parts)
-        whole = summary(frames, mask, self.differences) if shared else []
         total = torch.zeros_like(frames[:, 0, 0])
         for part, (begin, end), weight in zip(self.parts, self.bounds, self.weights, strict=True):
             if weight:
-                if isinstance(part, StatisticsHead):
-                    llr = part.judge(part.joined([each[:, begin:end] for each in whole]))
-                else:
-                    llr = part(frames if len(self.parts) == 1 else frames[..., begin:end], mask)
-                total = total + weight * llr
+                own = frames if len(self.parts) == 1 else frames[..., begin:end]  # of one alone the graph need not copy the window
+                total = total + weight * part(own, mask)
         return total * self.scale + self.bias
 
 
 class Fused(nn.Module):
-    """One detector of the geometry of the first of `parts`, with the longest left context of all. ValueError if none tells speech or one
-    looks further ahead than another."""
+    """One detector of the geometry of the first of `parts`, with the longest left context of all. ValueError if one looks further ahead than
+    another."""
 
     def __init__(self, parts: list[Detector], weights: tuple[float, ...]) -> None:
         super().__init__()
         nets = [part.net for part in parts]
         if len({net.right_samples for net in nets}) > 1:
             raise ValueError("all must look as far ahead")
-        if not any(map(tells_speech, nets)):
-            raise ValueError("one must tell speech")
         self.net: Net = replace(nets[0], left_samples=max(net.left_samples for net in nets), embedding_size=sum(net.embedding_size for net in nets))
         self.encoder, self.head = FusedEncoder(parts), FusedHead(parts, weights)
 
@@ -103,7 +80,6 @@ class FusedScorer:
 
     def __init__(self, parts: list[Detector]) -> None:
         nets = [part.net for part in parts]
-        self.ear = ear(nets)
         self.parts, self.skips = [TorchScorer(part, part.net) for part in parts], skips(nets)
         self.bounds = bounds(nets)
         self.left_samples, self.right_samples = nets[0].left_samples + self.skips[0], nets[0].right_samples
@@ -111,7 +87,7 @@ class FusedScorer:
 
     def encode(self, audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         made = [part.encode(np.ascontiguousarray(audio[:, skip:])) for part, skip in zip(self.parts, self.skips, strict=True)]
-        return np.concatenate([frames for frames, _ in made], axis=-1), made[self.ear][1]
+        return np.concatenate([frames for frames, _ in made], axis=-1), made[0][1]
 
     def judge(self, frames: np.ndarray, mask: np.ndarray) -> np.ndarray:
         llrs = [part.judge(frames[..., begin:end].copy(), mask) for part, (begin, end) in zip(self.parts, self.bounds, strict=True)]

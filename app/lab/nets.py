@@ -15,9 +15,7 @@ from torch.nn import functional as F
 
 from app.lab.config import FRAME_SAMPLES, RATE, Net
 from app.lab.resnet import ResNetEncoder, sides
-from app.lab.speaker import SpeakerEncoder
 from app.lab.waveform import WaveEncoder
-from app.lab.whisper import WhisperEncoder
 
 COLUMN_SAMPLES = 160
 """Spectra are taken every 10 ms over 30 ms (three columns' worth of samples)."""
@@ -132,16 +130,21 @@ class Spread(nn.Module):
         return ((rows - self.mean) / self.deviation).clamp(-FAR, FAR)
 
 
-class StillHead(nn.Module):
-    """A head on an encoder that stands still: what `pooled` makes of the masked frames, standardised; the mean of a few small nets' opinions."""
+class CovarianceHead(nn.Module):
+    """A head on a `resnet` that stands still: Gram matrices of frames and mask -> llr, the mean of what a few small nets say of the square root of
+    the matrices' mean over the masked frames, one matrix a tap and group, each number standardised.
 
-    def __init__(self, net: Net, size: int):
+    A few strong directions rule a mean of products; its root brings them nearer to the rest (Li et al. 2018, iSQRT-COV, whose Newton-Schulz steps
+    these are: matrix products only). `DAMPING` on the diagonal keeps the root of what hardly varies from being all noise.
+    """
+
+    def __init__(self, net: Net):
         super().__init__()
-        self.spread = Spread(size)
+        self.spread = Spread(net.embedding_size)
         self.nets = nn.ModuleList(
             nn.Sequential(
                 nn.Dropout(net.dropout),
-                nn.Linear(size, net.head_size),
+                nn.Linear(net.embedding_size, net.head_size),
                 nn.ReLU(),
                 nn.Dropout(net.dropout),
                 nn.Linear(net.head_size, 1),
@@ -150,55 +153,6 @@ class StillHead(nn.Module):
         )
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("bias", torch.zeros(()))
-
-    def pooled(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """[B, T, D], [B, T] -> [B, size]"""
-        raise NotImplementedError
-
-    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
-        return self.judge(self.pooled(frames, mask))
-
-    def judge(self, statistics: Tensor) -> Tensor:
-        """[B, size] -> llr [B]"""
-        rows = self.spread(statistics)
-        return torch.cat([net(rows) for net in self.nets], dim=-1).mean(-1) * self.scale + self.bias
-
-
-class StatisticsHead(StillHead):
-    """Frames and mask -> llr, from mean and deviation of each dimension over the masked frames and, with `differences`, the deviation of what
-    neighbouring masked frames differ by."""
-
-    def __init__(self, net: Net):
-        super().__init__(net, (2 + net.differences) * net.embedding_size)
-        self.differences = net.differences
-
-    def pooled(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """[B, T, D], [B, T] -> statistics [B, 2 D or 3 D]: frames are taken about a fixed middle first, so that the mean of squares less the
-        square of the mean loses no digits.
-        """
-        use = (mask > 0.5).unsqueeze(-1)
-        frames = torch.where(use, frames - self.middle(), torch.zeros_like(frames))
-        return self.joined(summary(frames, mask, self.differences))
-
-    def middle(self) -> Tensor:
-        """[D]: what the frames lie about."""
-        return self.spread.mean[: len(self.spread.mean) // (2 + self.differences)]
-
-    def joined(self, parts: list[Tensor]) -> Tensor:
-        """Mean about the middle, deviation and deviation of differences (asked for or not) [B, D] -> [B, 2 D or 3 D]"""
-        mean, deviation, *differences = parts
-        return torch.cat([mean + self.middle(), deviation, *(differences if self.differences else [])], dim=-1)
-
-
-class CovarianceHead(StillHead):
-    """Gram matrices of frames and mask -> llr, from the square root of their mean over the masked frames, one matrix a tap.
-
-    A few strong directions rule a mean of products; its root brings them nearer to the rest (Li et al. 2018, iSQRT-COV, whose Newton-Schulz steps
-    these are: matrix products only). `DAMPING` on the diagonal keeps the root of what hardly varies from being all noise.
-    """
-
-    def __init__(self, net: Net):
-        super().__init__(net, net.embedding_size)
         self.sides = sides(net)
         for index, side in enumerate(self.sides):
             above = torch.triu_indices(side, side)
@@ -207,10 +161,14 @@ class CovarianceHead(StillHead):
             self.register_buffer(f"place{index}", place.flatten(), persistent=False)
             self.register_buffer(f"above{index}", above[0] * side + above[1], persistent=False)
 
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        rows = self.spread(self.pooled(frames, mask))
+        return torch.cat([net(rows) for net in self.nets], dim=-1).mean(-1) * self.scale + self.bias
+
     def pooled(self, frames: Tensor, mask: Tensor) -> Tensor:
         """[B, T, D], [B, T] -> [B, D]: the upper half of each root. Frames outside the mask must be finite."""
         row = (mask > 0.5).to(frames.dtype).unsqueeze(1)
-        means = (row @ frames).squeeze(1) / row.sum(-1).clamp(min=1)
+        means = (row @ frames).squeeze(1) / row.sum(-1).clamp(min=1)  # a product with the mask runs four times as fast as a sum
         roots = []
         for index, part in enumerate(means.split([side * (side + 1) // 2 for side in self.sides], dim=-1)):
             side = self.sides[index]
@@ -234,39 +192,19 @@ def root(matrices: Tensor) -> Tensor:
     return found * trace.sqrt()
 
 
-def moments(frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """[B, T, D], [B, T] -> mean and deviation [B, D] of the masked frames. Frames outside the mask must be finite.
-
-    The sums over time are products with the mask, which run four times as fast as sums.
-    """
-    row = (mask > 0.5).to(frames.dtype).unsqueeze(1)
-    count = row.sum(-1).clamp(min=1)
-    mean, square = (row @ frames).squeeze(1) / count, (row @ (frames * frames)).squeeze(1) / count
-    return mean, ((square - mean * mean).clamp(min=0) * (count / (count - 1).clamp(min=1)) + 1e-8).sqrt()
-
-
-def summary(frames: Tensor, mask: Tensor, differences: bool) -> list[Tensor]:
-    """[B, T, D], [B, T] -> mean, deviation and, if wanted, the deviation of what neighbouring frames, both masked, differ by: [B, D] each."""
-    changes = [moments(frames[:, 1:] - frames[:, :-1], mask[:, 1:] * mask[:, :-1])[1]] if differences else []
-    return [*moments(frames, mask), *changes]
-
-
-FAMILIES = {"spectrum": Encoder, "waveform": WaveEncoder, "whisper": WhisperEncoder, "speaker": SpeakerEncoder, "resnet": ResNetEncoder}
+FAMILIES = {"spectrum": Encoder, "waveform": WaveEncoder, "resnet": ResNetEncoder}
 """What `Net.family` may say."""
-HEADS = {"attention": Head, "statistics": StatisticsHead, "covariance": CovarianceHead}
+HEADS = {"attention": Head, "covariance": CovarianceHead}
 """What `Net.head` may say."""
 
 
-def tells_speech(net: Net) -> bool:
-    """Whether the encoder's speech output is taught anything: it learns with the encoder, or after it (`frozen.teach_speech`)."""
-    return not net.still or net.family == "resnet"
-
-
 class Detector(nn.Module):
-    """Encoder, head, and a per-frame judgement that exists only to teach the encoder."""
+    """Encoder, head, and a per-frame judgement that exists only to teach the encoder. ValueError if they do not suit each other."""
 
     def __init__(self, net: Net):
         super().__init__()
+        if (net.family == "resnet") != (net.head == "covariance"):
+            raise ValueError("a resnet wants the covariance head, and no other family has what it takes")
         self.net = net
         self.encoder = FAMILIES[net.family](net)
         self.head = HEADS[net.head](net)

@@ -57,9 +57,9 @@ def pypi(work: Path, name: str, version: str = "") -> Path:
     return _once(work / "pypi" / f"{name}-{version}", get)
 
 
-def npm(work: Path, name: str, version: str = "") -> Path:
-    """The unpacked tarball's `package` folder; without a version that of `PINNED`."""
-    version = version or PINNED[name]
+def npm(work: Path, name: str) -> Path:
+    """The unpacked tarball's `package` folder, of the version in `PINNED`."""
+    version = PINNED[name]
 
     def get(into: Path) -> None:
         _run(["npm", "pack", "--silent", f"{name}@{version}"], cwd=into)

@@ -7,7 +7,7 @@ frame, of which the upper half is kept. Their mean over speech is what `nets.Cov
 strong a pattern is than in which patterns come together: these told twice as much as mean and deviation of the same maps (models/README.md).
 The package does not say where its ResNet34 is from. Layers, sizes and tensor names are those of wespeaker-voxceleb-resnet34-LM (Wang et al. 2023;
 CC BY 4.0), which learnt to tell the 5,994 speakers of VoxCeleb2 apart: interviews from thousands of rooms, microphones and codecs. Its last stage,
-its pooling and its embedding are left away. Filter bank and pieces are as for `speaker`. Called by `nets.FAMILIES`; weights by `train.begin`.
+its pooling and its embedding are left away. Called by `nets.FAMILIES`; weights by `train.begin`.
 """
 
 from itertools import pairwise
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from app.lab.config import Net
 from app.lab.packages import pypi
-from app.lab.speaker import BANDS, WINDOW, FilterBank, Residual, SpeakerEncoder
+from app.lab.pieces import BANDS, PieceEncoder
 
 CHANNELS, BLOCKS = (32, 64, 128), (3, 4, 6)
 WIDEST = 64
@@ -47,6 +47,20 @@ def size(net: Net) -> int:
     return sum(side * (side + 1) // 2 for side in sides(net))
 
 
+class Residual(nn.Module):
+    """Two 3x3 convolutions and what went in; where the channels change, bands and columns are halved."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        stride = 1 if inputs == outputs else 2
+        self.first = nn.Conv2d(inputs, outputs, 3, stride, 1)
+        self.second = nn.Conv2d(outputs, outputs, 3, 1, 1)
+        self.past = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, stride)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return torch.relu(self.second(torch.relu(self.first(maps))) + self.past(maps))
+
+
 class ResNet(nn.Module):
     """[B, 80, 2T] -> one map [B, channels, bands, columns] a tap. ValueError unless `taps` rise and the last is one of all blocks."""
 
@@ -59,7 +73,7 @@ class ResNet(nn.Module):
         made, inputs = [], CHANNELS[0]
         for block in range(1, taps[-1] + 1):
             channels = CHANNELS[stage_of(block)]
-            made.append(Residual(inputs, channels, (1, 1) if inputs == channels else (2, 2)))
+            made.append(Residual(inputs, channels))
             inputs = channels
         self.maps = nn.ModuleList(made)
 
@@ -143,19 +157,23 @@ def load(file: Path, taps: tuple[int, ...]) -> ResNet:
     return made
 
 
-class ResNetEncoder(SpeakerEncoder):
-    """The frame encoder: waveform -> (frames [B, n, size], speech logit [B, n]), the latter by a small net of its own (`frozen.teach_speech`)."""
+class ResNetEncoder(PieceEncoder):
+    """The frame encoder: waveform -> (frames [B, n, size], speech logit [B, n]), the latter by a small net of its own (`frozen.teach_speech`).
 
-    head = "covariance"
+    ValueError if the sizes of `net` do not add up.
+    """
 
     def __init__(self, net: Net) -> None:
-        self.size = size(net)
         super().__init__(net)
+        if net.embedding_size != size(net):
+            raise ValueError(f"these taps and groups make embedding_size {size(net)}")
+        self.speaker = ResNet(net.taps)
         self.grams = nn.ModuleList(map(Gram, net.taps, net.groups))
-        self.speech = nn.Sequential(nn.BatchNorm1d(self.size, affine=False), nn.Linear(self.size, 32), nn.ReLU(), nn.Linear(32, 1))
+        self.speech = nn.Sequential(nn.BatchNorm1d(net.embedding_size, affine=False), nn.Linear(net.embedding_size, 32), nn.ReLU(), nn.Linear(32, 1))
 
-    def layers(self) -> tuple[nn.Module, nn.Module]:
-        return FilterBank(torch.hamming_window(WINDOW, periodic=False, dtype=torch.float64)), ResNet(self.net.taps)
+    def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """One piece a clip, as a stream is encoded."""
+        return self.embed(self.spectrum(audio))
 
     @torch.no_grad()
     def settle(self, pieces: Tensor) -> None:
@@ -164,11 +182,12 @@ class ResNetEncoder(SpeakerEncoder):
             gram.settle(maps)
 
     def embed(self, bank: Tensor, clips: int | None = None) -> tuple[Tensor, Tensor]:
+        """[pieces, 80, 2T] -> frames and speech of `clips` clips (None: one piece a clip); each piece's frames of context are dropped."""
         count = bank.shape[-1] // 2 - self.before - self.after
         maps = self.speaker(bank)
         with torch.autocast(bank.device.type, enabled=False):  # products of products: not in fewer digits
             frames = torch.cat([gram(each.float(), self.before, count) for gram, each in zip(self.grams, maps, strict=True)], dim=-1)
-        frames = frames.reshape(bank.shape[0] if clips is None else clips, -1, self.size)
+        frames = frames.reshape(bank.shape[0] if clips is None else clips, -1, self.net.embedding_size)
         return frames, self.speech_logit(frames)
 
     def speech_logit(self, frames: Tensor) -> Tensor:

@@ -22,11 +22,7 @@ from app.lab.augment import Batch, Batches
 from app.lab.config import Recipe, Train, plain, recipe_from
 from app.lab.frozen import train_head
 from app.lab.nets import Detector, parameters
-from app.lab.resnet import load as load_resnet
-from app.lab.resnet import speaker_verification_file
-from app.lab.speaker import load as load_speaker
-from app.lab.speaker import speaker_file
-from app.lab.whisper import load, whisper_file
+from app.lab.resnet import load, speaker_verification_file
 
 MIN_SPEECH_FRAMES = 25
 """Half a second: the host gives no llr for less."""
@@ -43,7 +39,7 @@ def train(recipe: Recipe, device: str, judge: Callable[[Detector], dict], until:
     if recipe.net.still:
         return train_head(recipe, model, say)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
-    optimizer = torch.optim.AdamW(groups(model, config), weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     first, best = resume(recipe.runs / "last.pt", model, average, optimizer, device)
     say(f"{parameters(model)} parameters, epochs {first}..{config.epochs - 1}, {device}")
     for epoch in range(first, config.epochs):
@@ -74,29 +70,9 @@ def begin(recipe: Recipe) -> Detector:
     model = Detector(recipe.net)
     if recipe.net.family == "spectrum":
         model.encoder.trunk.to(memory_format=torch.channels_last)  # a third faster on CPUs in bfloat16
-    if recipe.net.family == "speaker":
-        model.encoder.speaker = load_speaker(speaker_file(recipe.net.weights, recipe.packages))
-    elif recipe.net.family == "resnet":
-        model.encoder.speaker = load_resnet(speaker_verification_file(recipe.net.weights, recipe.packages), recipe.net.taps)
-    elif recipe.net.weights:
-        model.encoder.whisper = load(whisper_file(recipe.net.weights, recipe.packages), recipe.net.blocks)
-        if recipe.train.frozen_blocks >= 0:
-            fixed = [model.encoder.whisper.near, model.encoder.whisper.far, *model.encoder.whisper.blocks[: recipe.train.frozen_blocks]]
-            for part in fixed:
-                part.requires_grad_(False)
+    if recipe.net.family == "resnet":
+        model.encoder.speaker = load(speaker_verification_file(recipe.net.weights, recipe.packages), recipe.net.taps)
     return model
-
-
-def groups(model: Detector, config: Train) -> list[dict]:
-    """Pre-trained parameters and new ones, each with its share of the learning rate."""
-    old = [(name, p) for name, p in model.named_parameters() if p.requires_grad and name.startswith("encoder.whisper.")]
-    new = [(name, p) for name, p in model.named_parameters() if p.requires_grad and not name.startswith("encoder.whisper.")]
-    shares = (config.pretrained_rate, 1.0)
-    return [
-        {"params": [p for _, p in part], "share": share, "lr": share * config.learning_rate}
-        for part, share in zip((old, new), shares, strict=True)
-        if part
-    ]
 
 
 def one_epoch(recipe: Recipe, epoch: int, model: Detector, average: AveragedModel, optimizer, device: str, say: Callable) -> dict[str, float]:
@@ -110,7 +86,7 @@ def one_epoch(recipe: Recipe, epoch: int, model: Detector, average: AveragedMode
         step = epoch * len(batches) + index
         for group in optimizer.param_groups:  # set anew each step: a stage of the recipe may have changed them
             group["weight_decay"] = config.weight_decay
-            group["lr"] = group["share"] * config.learning_rate * schedule(step, len(batches) * config.epochs, config)
+            group["lr"] = config.learning_rate * schedule(step, len(batches) * config.epochs, config)
         clip, frame, speech, right = losses_of(model, [part.to(device) for part in batch], config, use_labels=epoch == 0)
         loss = clip + config.frame_weight * frame + config.speech_weight * speech
         optimizer.zero_grad(set_to_none=True)

@@ -54,7 +54,9 @@ class WaveEncoder(nn.Module):
 
     def levelled(self, audio: Tensor) -> Tensor:
         audio = audio.unsqueeze(1)
-        power = F.avg_pool1d(audio**2, LEVEL_SAMPLES, FRAME_SAMPLES // 4).repeat_interleave(FRAME_SAMPLES // 4, dim=-1)
+        power = F.avg_pool1d(audio**2, LEVEL_SAMPLES, FRAME_SAMPLES // 4)
+        # Each as often as it has samples; after `repeat_interleave` the ONNX exporter knows no more how many axes there are, and cannot join frames.
+        power = power.unsqueeze(-1).expand(-1, -1, -1, FRAME_SAMPLES // 4).flatten(-2)
         edge = LEVEL_SAMPLES // 2
         middle = audio[..., edge : edge + power.shape[-1]]
         return middle * torch.rsqrt(power + SILENT_POWER)

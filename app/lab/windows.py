@@ -33,17 +33,17 @@ class FrameScorer(Protocol):
 
 
 class TorchScorer:
-    """A net being trained. A still encoder works in the pieces it is trained on (`pieces` tokens), not in the server's: quicker, and close."""
+    """A net being trained. A still encoder works in the pieces its head learns from (`in_pieces`), not in the server's: quicker, and close."""
 
     def __init__(self, model: Detector, net: Net, device: str = "cpu"):
         self.model, self.device = model.eval(), device
         self.left_samples, self.right_samples = net.left_samples, net.right_samples
-        self.pieces = net.piece_tokens if net.still or net.family == "whisper" else None
+        self.in_pieces = net.still
 
     @torch.no_grad()
     def encode(self, audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         encoder, clips = self.model.encoder, torch.from_numpy(audio).to(self.device)
-        if self.pieces is None:
+        if not self.in_pieces:
             frames, logit = encoder(clips)
             return frames.cpu().numpy(), torch.sigmoid(logit).cpu().numpy()
         count = (audio.shape[1] - self.left_samples - self.right_samples) // FRAME_SAMPLES

