@@ -1,7 +1,8 @@
 """Scores become llrs, and llrs get thresholds: both fitted on `dev`, never on `eval`.
 
 An affine map is fitted by logistic regression at equal class weight on window scores, since windows are what the server judges; each clip counts
-once, however many windows it has, and each spoof system as the square root of its clips. The operating points are read off the clips' llrs.
+once, however many windows it has, and each spoof system as the square root of its clips. For a still encoder as much is asked of sources of `train`
+that heads had to do without (`leftout`). The operating points are read off the clips' llrs.
 Called by `voxproof lab calibrate`, for a checkpoint (`calibrate_on`) or for a model folder of either kind (`calibrate_folder`).
 """
 
@@ -36,6 +37,7 @@ class Calibration:
     bias: float = 0.0
     speech_threshold: float = 0.5
     operating_points: dict | None = None
+    fitted_on: str = "dev"
     cllr: dict = field(default_factory=dict)
 
     def plain(self) -> dict:
@@ -51,13 +53,22 @@ class Windows:
     after: dict[int, float]
 
 
+@dataclass(frozen=True)
+class Beside:
+    """Scores of other clips to be calibrated for as well: raw, the clips' classes, and what each counts."""
+
+    raw: np.ndarray
+    spoof: np.ndarray
+    weight: np.ndarray
+
+
 def calibrate_on(scores: list[ClipScore], spoof: list[bool], speech_threshold: float, systems: list[str] | None = None) -> Calibration:
     """From uncalibrated scores of the `dev` clips, made with that threshold. `systems`: the generator of each clip."""
     heard = [Windows([llr for _, llr, *_ in s.windows], s.llr, {t: _llr_at(s, t * FRAMES_A_SECOND) for t in SPEECH_S}) for s in scores]
     return calibrated(heard, np.array(spoof, bool), systems, speech_threshold)
 
 
-def calibrate_folder(folder: Path, cache: Path) -> Calibration:
+def calibrate_folder(folder: Path, cache: Path, beside: Beside | None = None) -> Calibration:
     """Through the server's session; the calibration the card has is undone first, so that the result is of the detector's raw score."""
     from app.lab.served import Served
 
@@ -71,7 +82,7 @@ def calibrate_folder(folder: Path, cache: Path) -> Calibration:
     for trail in served.trails(dev[index] for index in range(len(dev))):
         windows = [raw(step.llr) for step in trail.steps if step.llr is not None]
         heard.append(Windows(windows, raw(trail.llr), {seconds: raw(trail.llr_at(seconds)) for seconds in SPEECH_S}))
-    return calibrated(heard, spoof, [clip.system for clip in dev.clips], card.frames.speech_threshold if card.frames else 0.5)
+    return calibrated(heard, spoof, [clip.system for clip in dev.clips], card.frames.speech_threshold if card.frames else 0.5, beside)
 
 
 def into_window_card(folder: Path, found: Calibration) -> bool:
@@ -80,22 +91,31 @@ def into_window_card(folder: Path, found: Calibration) -> bool:
     card = json.loads(path.read_text())
     if card["kind"] != "window":
         return False
-    card["calibration"] = {"scale": found.scale, "bias": found.bias, "fitted_on": "dev"}
+    card["calibration"] = {"scale": found.scale, "bias": found.bias, "fitted_on": found.fitted_on}
     card["operating_points"] = found.operating_points
     path.write_text(json.dumps(card, indent=2) + "\n")
     return True
 
 
-def calibrated(heard: list[Windows], spoof: np.ndarray, systems: list[str] | None, speech_threshold: float) -> Calibration:
+def calibrated(
+    heard: list[Windows], spoof: np.ndarray, systems: list[str] | None, speech_threshold: float, beside: Beside | None = None
+) -> Calibration:
+    """`beside` counts as much as all of `heard`, class by class; the thresholds are read off `heard` alone."""
     weight = system_weights(systems or [""] * len(heard), spoof)
     raw = np.concatenate([clip.raw for clip in heard])
     share = np.concatenate([np.full(len(clip.raw), w / max(1, len(clip.raw))) for clip, w in zip(heard, weight, strict=True)])
     kind = np.concatenate([np.full(len(clip.raw), s) for clip, s in zip(heard, spoof, strict=True)])
-    scale, bias = fit(raw[~kind], raw[kind], share[~kind], share[kind])
+    if beside is None:
+        scale, bias = fit(raw[~kind], raw[kind], share[~kind], share[kind])
+    else:
+        sides = [(np.r_[raw[a], beside.raw[b]], np.r_[share[a] / share[a].sum(), beside.weight[b] / beside.weight[b].sum()])
+                 for a, b in ((~kind, ~beside.spoof), (kind, beside.spoof))]  # fmt: skip
+        scale, bias = fit(sides[0][0], sides[1][0], sides[0][1], sides[1][1])
     llr = np.array([clip.clip for clip in heard]) * scale + bias
     answered = ~np.isnan(llr)
     points = operating_points(llr[answered & ~spoof], llr[answered & spoof], weight[answered & spoof])
-    return Calibration(scale, bias, speech_threshold, points, by_duration(heard, spoof, scale, bias))
+    fitted_on = "dev and sources of train left out" if beside else "dev"
+    return Calibration(scale, bias, speech_threshold, points, fitted_on, by_duration(heard, spoof, scale, bias))
 
 
 def system_weights(systems: list[str], spoof: np.ndarray) -> np.ndarray:

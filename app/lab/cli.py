@@ -132,6 +132,7 @@ def fuse(
     from app.lab.export import provenance
     from app.lab.fuse import fuse as join
     from app.lab.languages import held_back
+    from app.lab.leftout import left_out
     from app.lab.train import load_average
 
     paths = [recipe, *(beside or [])]
@@ -160,7 +161,11 @@ def fuse(
     has_maps = any(each.net.family == "resnet" for each in recipes)
     audio = pieces_of(Store(settings.cache, "train"), made.net, settings.train.seed, held_back(settings.data)) if has_maps else ()
     write(made, whole, Calibration(speech_threshold=settings.speech_threshold, operating_points=point), raw, {}, {}, audio)
-    found = calibrate_folder(raw, settings.cache)
+    beside = None
+    if len(paths) == 1 and settings.net.still:
+        unheard = left_out(settings, trained[0][0], typer.echo)
+        beside = dataclasses.replace(unheard, raw=weights[0] * unheard.raw)
+    found = calibrate_folder(raw, settings.cache, beside)
     done = write(made, whole, found, model, training, {}, audio)
     ranges(recipe, model)
     typer.echo(f"{done.card}: scale {found.scale}, bias {found.bias}; torch and onnxruntime differ by {done.parity:.2g} before 8-bit weights")

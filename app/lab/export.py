@@ -75,7 +75,7 @@ def export(
             "encoder": {"file": "encoder.onnx", "audio": "audio", "frames": "frames", "speech": "speech"},
             "head": {"file": "head.onnx", "frames": "frames", "mask": "mask", "llr": "llr"},
         },
-        "calibration": {"scale": calibration.scale, "bias": calibration.bias, "fitted_on": "dev"},
+        "calibration": {"scale": calibration.scale, "bias": calibration.bias, "fitted_on": calibration.fitted_on},
         "verdict": {"pool_windows": 3, "hysteresis_hops": 2},
         "operating_points": calibration.operating_points,
         "default_operating_point": "balanced",

@@ -25,9 +25,9 @@ from app.lab.eightbit import pieces_of
 from app.lab.languages import held_back
 from app.lab.nets import Detector
 from app.lab.speech import label_speech
-from app.lab.windows import TorchScorer
 
 SAVED_EVERY = 1000
+SPEECH_PASSES = 10
 MIN_SPEECH_FRAMES = 10
 LEAD_FRAMES = 50
 """A clip heard late begins with less silence than this: a second."""
@@ -80,26 +80,29 @@ def train_head(recipe: Recipe, model: Detector, say: Callable[[str], None]) -> P
 
 def teach_speech(recipe: Recipe, model: Detector) -> float:
     """Fit the encoder's speech output, alone, to the labels of one epoch of degraded batches, as a net from scratch learns it: noise, rooms, music,
-    codecs, sounds that are no speech. Returns the mean loss of the last quarter."""
-    part, scorer, train = model.encoder.speech, TorchScorer(model, recipe.net), recipe.train
+    codecs, sounds that are no speech. Making them takes longer than learning from them, so each is used `SPEECH_PASSES` times. Returns the mean loss
+    of the last pass."""
+    encoder, part, train = model.encoder, model.encoder.speech, recipe.train
     batches = Batches(recipe, 0)
     loader = DataLoader(batches, batch_size=None, num_workers=train.workers, collate_fn=_needed, prefetch_factor=4 if train.workers else None)
+    made = [(encoder.speech_columns(torch.from_numpy(audio)).half(), torch.from_numpy(speech), judged) for audio, speech, judged in loader]
     optimizer = torch.optim.AdamW(part.parameters(), recipe.frozen.learning_rate)
-    losses = []
-    for step, (audio, speech, judged) in enumerate(loader):
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.frozen.learning_rate * decay(step / len(batches))
-        frames, goal = torch.from_numpy(scorer.encode(audio)[0]), torch.from_numpy(speech)
-        part.train()
-        logit = part(frames.flatten(0, 1)).reshape(goal.shape)
-        # A clip that is not speech at all is rare in a batch but must be refused, so it weighs three times.
-        loss = F.binary_cross_entropy_with_logits(logit, goal, weight=torch.from_numpy(3 - 2 * judged)[:, None].expand_as(goal))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-        part.eval()
-    return float(np.mean(losses[-max(1, len(losses) // 4) :]))
+    part.train()
+    for turn in range(SPEECH_PASSES):
+        losses = []
+        for step, index in enumerate(np.random.default_rng((train.seed, turn)).permutation(len(made))):
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.frozen.learning_rate * decay((turn + step / len(made)) / SPEECH_PASSES)
+            columns, goal, judged = made[index]
+            logit = part.judge(columns.float()).reshape(len(goal), -1)[:, : goal.shape[1]]
+            # A clip that is not speech at all is rare in a batch but must be refused, so it weighs three times.
+            loss = F.binary_cross_entropy_with_logits(logit, goal, weight=torch.from_numpy(3 - 2 * judged)[:, None].expand_as(goal))
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    part.eval()
+    return float(np.mean(losses))
 
 
 def hearings(recipe: Recipe) -> list[Hearing]:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from app.lab.config import Net
+from app.lab.config import FRAME_SAMPLES, Net
 from app.lab.packages import pypi
 from app.lab.pieces import BANDS, PieceEncoder
 
@@ -27,6 +27,7 @@ WIDEST = 64
 FAR = 8.0
 """No cell counts for more deviations than this."""
 LEAST_SPREAD = 1e-3
+SPEECH_BANDS, SPEECH_SIZE = 20, 32
 
 
 def stage_of(block: int) -> int:
@@ -84,6 +85,13 @@ class ResNet(nn.Module):
             if number in self.taps:
                 heard.append(maps)
         return heard
+
+    def first(self, bank: Tensor) -> Tensor:
+        """The first of these alone."""
+        maps = torch.relu(self.begin(bank.unsqueeze(1)))
+        for block in self.maps[: self.taps[0]]:
+            maps = block(maps)
+        return maps
 
 
 class Gram(nn.Module):
@@ -157,6 +165,39 @@ def load(file: Path, taps: tuple[int, ...]) -> ResNet:
     return made
 
 
+class Speech(nn.Module):
+    """Maps of the first tap -> speech logit [B, frames]: a small net on averages over a few bands, then over the frames of context, then beside what
+    the whole piece is like."""
+
+    def __init__(self, block: int, context: int) -> None:
+        super().__init__()
+        stage = stage_of(block)
+        if stage > 1:
+            raise ValueError("the first tap must be of the first two stages: it tells speech")
+        self.pooled, size = ((BANDS >> stage) // SPEECH_BANDS, 2 >> stage), CHANNELS[stage] * SPEECH_BANDS
+        self.norm, self.first = nn.BatchNorm1d(size, affine=False), nn.Linear(size, SPEECH_SIZE)
+        self.near = nn.Conv1d(SPEECH_SIZE, SPEECH_SIZE, context + 1)
+        self.joined, self.last = nn.Conv1d(2 * SPEECH_SIZE, SPEECH_SIZE, 1), nn.Conv1d(SPEECH_SIZE, 1, 1)
+
+    def columns(self, maps: Tensor) -> Tensor:
+        """[B, channels, bands, columns] -> [B, frames with context, channels * SPEECH_BANDS]"""
+        return F.avg_pool2d(maps, self.pooled).flatten(1, 2).transpose(1, 2)
+
+    def judge(self, columns: Tensor) -> Tensor:
+        """[B, frames with context, size] -> [B, frames]"""
+        if self.training:
+            hidden = self.first(self.norm(columns.flatten(0, 1))).unflatten(0, columns.shape[:2])
+        else:  # the norm as part of what follows it
+            weight = self.first.weight * torch.rsqrt(self.norm.running_var + self.norm.eps)
+            hidden = F.linear(columns, weight, self.first.bias - weight @ self.norm.running_mean)
+        near = torch.relu(self.near(torch.relu(hidden).transpose(1, 2)))
+        piece = near.mean(-1, keepdim=True).expand_as(near)
+        return self.last(torch.relu(self.joined(torch.cat([near, piece], dim=1)))).squeeze(1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.judge(self.columns(maps))
+
+
 class ResNetEncoder(PieceEncoder):
     """The frame encoder: waveform -> (frames [B, n, size], speech logit [B, n]), the latter by a small net of its own (`frozen.teach_speech`).
 
@@ -169,7 +210,7 @@ class ResNetEncoder(PieceEncoder):
             raise ValueError(f"these taps and groups make embedding_size {size(net)}")
         self.speaker = ResNet(net.taps)
         self.grams = nn.ModuleList(map(Gram, net.taps, net.groups))
-        self.speech = nn.Sequential(nn.BatchNorm1d(net.embedding_size, affine=False), nn.Linear(net.embedding_size, 32), nn.ReLU(), nn.Linear(32, 1))
+        self.speech = Speech(net.taps[0], self.before + self.after)
 
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         """One piece a clip, as a stream is encoded."""
@@ -187,11 +228,14 @@ class ResNetEncoder(PieceEncoder):
         maps = self.speaker(bank)
         with torch.autocast(bank.device.type, enabled=False):  # products of products: not in fewer digits
             frames = torch.cat([gram(each.float(), self.before, count) for gram, each in zip(self.grams, maps, strict=True)], dim=-1)
-        frames = frames.reshape(bank.shape[0] if clips is None else clips, -1, self.net.embedding_size)
-        return frames, self.speech_logit(frames)
+            logit = self.speech(maps[0].float())
+        clips = bank.shape[0] if clips is None else clips
+        return frames.reshape(clips, -1, self.net.embedding_size), logit.reshape(clips, -1)
 
-    def speech_logit(self, frames: Tensor) -> Tensor:
-        """[B, n, size] -> [B, n]; the norm, which learns (`frozen.teach_speech` calls the layers themselves), is here part of what follows it."""
-        norm, first, bend, last = self.speech
-        weight = first.weight * torch.rsqrt(norm.running_var + norm.eps)
-        return last(bend(F.linear(frames, weight, first.bias - weight @ norm.running_mean))).squeeze(-1)
+    @torch.no_grad()
+    def speech_columns(self, audio: Tensor) -> Tensor:
+        """[B, L + 320 n + R] -> what `speech` judges of its pieces, piece after piece."""
+        count = (audio.shape[1] - self.net.left_samples - self.net.right_samples) // FRAME_SAMPLES
+        bank = self.spectrum(self.cut(F.pad(audio, (0, FRAME_SAMPLES * self.missing(count)))))
+        with torch.autocast(audio.device.type, torch.bfloat16):
+            return self.speech.columns(self.speaker.first(bank).float())
