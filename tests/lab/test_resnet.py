@@ -212,15 +212,34 @@ def test_a_frame_is_of_the_sound_at_its_place(frame):
     assert int(moved.argmax()) == frame
 
 
-def test_the_norm_before_the_speech_output_is_folded_in(three):
+def test_the_speech_output_hears_averages_its_context_and_its_piece(three):
+    """Layer by layer, the norm by its own module; what is served has the norm folded in."""
     encoder = ResNetEncoder(three.net).eval()
-    norm = encoder.speech[0]
-    norm.running_mean.normal_()
-    norm.running_var.uniform_(0.5, 2)
-    frames = torch.randn(2, 25, three.net.embedding_size)
+    part, maps = encoder.speech, torch.randn(3, 32, 80, 60)
+    part.norm.running_mean.normal_()
+    part.norm.running_var.uniform_(0.5, 2)
     with torch.no_grad():
-        wanted = encoder.speech(frames.flatten(0, 1)).reshape(2, 25)
-        torch.testing.assert_close(encoder.speech_logit(frames), wanted, atol=1e-4, rtol=1e-4)
+        columns = maps.reshape(3, 32, 20, 4, 30, 2).mean((3, 5)).permute(0, 3, 1, 2).reshape(3, 30, 640)
+        torch.testing.assert_close(part.columns(maps), columns, atol=1e-5, rtol=1e-5)
+        hidden = torch.relu(part.first(part.norm(columns.flatten(0, 1)))).reshape(3, 30, 32)
+        near = torch.relu(torch.stack([part.near(hidden[:, at : at + 6].transpose(1, 2))[..., 0] for at in range(25)], dim=1))
+        joined = torch.cat([near, near.mean(1, keepdim=True).expand_as(near)], dim=-1)
+        wanted = part.last(torch.relu(part.joined(joined.transpose(1, 2)))).squeeze(1)
+        torch.testing.assert_close(part(maps), wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_what_speech_is_taught_on_is_what_it_hears(three):
+    """The columns of a clip's pieces, judged, are the encoder's own speech output, but for the digits of bfloat16."""
+    encoder, audio = ResNetEncoder(three.net).eval(), sound(60)
+    with torch.no_grad():
+        taught = encoder.speech.judge(encoder.speech_columns(audio)).reshape(1, -1)[:, :60]
+        bank = encoder.spectrum(encoder.cut(torch.nn.functional.pad(audio, (0, 320 * encoder.missing(60)))))
+        torch.testing.assert_close(taught, encoder.embed(bank, 1)[1][:, :60], atol=0.05, rtol=0.05)
+
+
+def test_speech_needs_a_tap_in_the_first_two_stages():
+    with pytest.raises(ValueError, match="first tap"):
+        ResNetEncoder(net_of((10,), (1,)))
 
 
 # --- files --------------------------------------------------------------------------------------------------
