@@ -162,7 +162,11 @@ class CovarianceHead(nn.Module):
             self.register_buffer(f"above{index}", above[0] * side + above[1], persistent=False)
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
-        rows = self.spread(self.pooled(frames, mask))
+        return self.judge(self.pooled(frames, mask))
+
+    def judge(self, rows: Tensor) -> Tensor:
+        """What `pooled` makes, [B, D] -> llr [B]"""
+        rows = self.spread(rows)
         return torch.cat([net(rows) for net in self.nets], dim=-1).mean(-1) * self.scale + self.bias
 
     def pooled(self, frames: Tensor, mask: Tensor) -> Tensor:
