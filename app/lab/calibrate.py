@@ -1,4 +1,4 @@
-"""Scores become llrs, and llrs get thresholds: both fitted on `dev`, never on `eval`.
+"""Scores become llrs, and llrs get thresholds: fitted on `dev`, never on `eval`.
 
 An affine map is fitted by logistic regression at equal class weight on window scores, since windows are what the server judges; each clip counts
 once, however many windows it has, and each spoof system as the square root of its clips. For a still encoder as much is asked of sources of `train`

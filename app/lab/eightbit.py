@@ -3,7 +3,7 @@
 The maps of a residual encoder are large and their ranges steady, since level and mean are out of the bank before them: with ranges fixed
 beforehand the maps stay 8-bit numbers from one convolution to the next, and on processors with 8-bit products they take a third of the time.
 (Ranges taken anew in each run, which onnxruntime does for matrix products only, cost a pass over each input.)
-Called once by `voxproof lab fuse`, on the file that `export.write_graphs` wrote.
+Called by `export.export`, on the file that `export.write_graphs` wrote.
 """
 
 import re
@@ -84,7 +84,10 @@ def _mean_frames(path: Path, pieces: list[np.ndarray]) -> np.ndarray:
 
 
 def _shift(path: Path, by: np.ndarray) -> None:
-    """Add `by` [D] to the frames: rounded weights move the mean of a map, by little next to a frame's spread but not next to a clip's mean's."""
+    """Add `by` [D] to the frames: rounded weights move the mean of a map, by little next to a frame's spread but not next to a clip's mean's.
+
+    A Gram matrix may so lose a little of its smallest eigenvalue: see `nets.root`.
+    """
     model = onnx.load(path)
     graph = model.graph
     for node in graph.node:

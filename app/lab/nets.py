@@ -1,10 +1,11 @@
 """The detector: an encoder from waveform to one embedding and one speech probability a frame, and a head that pools frames to an llr.
 
-    audio [B, L + 320 n + R] -> Spectrum [B, 2n+c, bins] -> convolutions ('valid' in time) -> frames [B, n, D], speech logit [B, n]
-    frames, mask -> attentive mean and spread over the masked frames -> llr [B]  (natural log, positive = spoof)
+    audio [B, L + 320 n + R] -> encoder -> frames [B, n, D], speech logit [B, n]
+    frames, mask -> head, which pools the masked frames -> llr [B]  (natural log, positive = spoof)
 
-No layer pads in time and none looks further than L to the left and R to the right of its frame, so encoding a stream in pieces
-equals encoding it whole. The level of a frame is divided out over its own neighbourhood: the verdict cannot follow the gain.
+Here are the `spectrum` family (Spectrum -> convolutions -> frames; attentive mean and spread) and both heads; `waveform` and `resnet` have files of
+their own. In `spectrum` no layer pads in time and none looks further than L to the left and R to the right of its frame, so encoding a stream in
+pieces equals encoding it whole; a `resnet` hears each piece by itself. The level is divided out: the verdict cannot follow the gain.
 """
 
 import math
@@ -185,7 +186,11 @@ DAMPING, NEWTON_STEPS = 1e-2, 8
 
 
 def root(matrices: Tensor) -> Tensor:
-    """[B, n, n] symmetric, positive -> about their square roots, after `NEWTON_STEPS`: exact for all but the smallest eigenvalues."""
+    """[B, n, n] symmetric, positive -> about their square roots, after `NEWTON_STEPS`: exact for all but the smallest eigenvalues.
+
+    Rounded (8-bit) maps and `eightbit._shift` can bring the smallest below nought, on sounds that are no speech to -0.0023 of the trace: the steps
+    then give a small negative number. They diverge beyond some three times that.
+    """
     unit = torch.eye(matrices.shape[-1], dtype=matrices.dtype, device=matrices.device)
     matrices = matrices + DAMPING * unit
     trace = (matrices * unit).sum((1, 2), keepdim=True)

@@ -33,8 +33,8 @@ ROUNDED = 0.3
 """Where 16-bit samples are rounded anew, or windows begin at another place of the speech. The uncertain band is several times as wide."""
 CUT_ELSEWHERE = 1.8
 """`standard` hears half a second at a time, and silence before a voice cuts it elsewhere: on single clips its llr then moves by more than the audits
-allow (0.4 in the mean over `dev`, `audits.json` and the report say FAILED). So does the step at which an offset begins, which is loud. Here its verdict
-must not turn over and the llr stay near: both verdicts' bounds are 2.2 apart."""
+allow (0.4 in the mean over `dev`, `audits.json` and the report say FAILED). So does the step at which an offset begins, which is loud. Here its
+verdict must not turn over and the llr stay near: both verdicts' bounds are 2.2 apart."""
 FILTERED = 0.6
 """Where a resampler's filter takes the last few hundred hertz below 8 kHz."""
 FILTERED_THIRDS = 0.9
