@@ -9,6 +9,7 @@ pieces equals encoding it whole; a `resnet` hears each piece by itself. The leve
 """
 
 import math
+from itertools import groupby
 
 import torch
 from torch import Tensor, nn
@@ -154,8 +155,9 @@ class CovarianceHead(nn.Module):
         )
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("bias", torch.zeros(()))
-        self.sides = sides(net)
-        for index, side in enumerate(self.sides):
+        self.alike = [(side, len(list(same))) for side, same in groupby(sides(net))]
+        """Matrices of one size that follow each other: their roots are taken together."""
+        for index, (side, _) in enumerate(self.alike):
             above = torch.triu_indices(side, side)
             place = torch.zeros(side, side, dtype=torch.long)
             place[above[0], above[1]] = place[above[1], above[0]] = torch.arange(above.shape[1])
@@ -175,10 +177,10 @@ class CovarianceHead(nn.Module):
         row = (mask > 0.5).to(frames.dtype).unsqueeze(1)
         means = (row @ frames).squeeze(1) / row.sum(-1).clamp(min=1)  # a product with the mask runs four times as fast as a sum
         roots = []
-        for index, part in enumerate(means.split([side * (side + 1) // 2 for side in self.sides], dim=-1)):
-            side = self.sides[index]
-            whole = part[:, getattr(self, f"place{index}")].reshape(-1, side, side)
-            roots.append(root(whole).flatten(1)[:, getattr(self, f"above{index}")])
+        for index, part in enumerate(means.split([count * side * (side + 1) // 2 for side, count in self.alike], dim=-1)):
+            side, _ = self.alike[index]
+            whole = part.reshape(-1, side * (side + 1) // 2)[:, getattr(self, f"place{index}")].reshape(-1, side, side)
+            roots.append(root(whole).flatten(1)[:, getattr(self, f"above{index}")].reshape(-1, part.shape[1]))
         return torch.cat(roots, dim=-1)
 
 
@@ -189,14 +191,15 @@ def root(matrices: Tensor) -> Tensor:
     """[B, n, n] symmetric, positive -> about their square roots, after `NEWTON_STEPS`: exact for all but the smallest eigenvalues.
 
     Rounded (8-bit) maps and `eightbit._shift` can bring the smallest below nought, on sounds that are no speech to -0.0023 of the trace: the steps
-    then give a small negative number. They diverge beyond some three times that.
+    then give a small negative number. Beyond some three times that they would diverge; bounded as those of any positive matrix are, they end large
+    but finite, whatever comes in.
     """
     unit = torch.eye(matrices.shape[-1], dtype=matrices.dtype, device=matrices.device)
     matrices = matrices + DAMPING * unit
-    trace = (matrices * unit).sum((1, 2), keepdim=True)
-    found, inverse = matrices / trace, unit.expand_as(matrices)
+    trace = (matrices * unit).sum((1, 2), keepdim=True).clamp(min=DAMPING)
+    found, inverse = (matrices / trace).clamp(-1, 1), unit.expand_as(matrices)
     for _ in range(NEWTON_STEPS):
-        step = 1.5 * unit - 0.5 * (inverse @ found)
+        step = (1.5 * unit - 0.5 * (inverse @ found)).clamp(-1.5, 1.5)
         found, inverse = found @ step, step @ inverse
     return found * trace.sqrt()
 

@@ -60,6 +60,13 @@ def test_root_of_a_small_eigenvalue_is_too_small_never_too_large():
     np.testing.assert_allclose(got[share < 1e-5], 1.5**NEWTON_STEPS * share[share < 1e-5], rtol=0.01)
 
 
+@given(side=st.sampled_from([32, 64]), level=st.integers(-6, 6), seed=st.integers(0, 99))
+def test_root_of_anything_is_finite(side, level, seed):
+    """Not only of Gram matrices: whatever a broken or fooled encoder says, the llr is a number."""
+    given = torch.from_numpy(np.random.default_rng(seed).standard_normal((2, side, side))).float() * 10.0**level
+    assert torch.isfinite(root(given + given.transpose(1, 2))).all()
+
+
 @pytest.mark.parametrize("below", [0.001, 0.0023, 0.004])
 def test_root_stays_small_where_rounding_made_an_eigenvalue_negative(below):
     """As 8-bit maps do on sounds that are no speech, to -0.0023 of the trace."""
