@@ -3,7 +3,7 @@
     audio [B, 320 T + 800] -> pieces [P, 320 p + 800] -> log-mel [P, 80, 2 p]
 
 The level of the loudest cell and the mean of each band are taken out over the piece at hand, so that gain and DC change nothing; so frames depend on
-where the cuts fall, by little. Subclassed by `resnet.ResNetEncoder`.
+where the cuts fall (the audits say how much a verdict does). Subclassed by `resnet.ResNetEncoder`.
 """
 
 import math
