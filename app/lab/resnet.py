@@ -4,7 +4,7 @@
 
 After some of the blocks (`Net.taps`) the products of each two channels are taken, in the mean over the bands of a frame of 20 ms: a Gram matrix a
 frame, of which the upper half is kept. Their mean over speech is what `nets.CovarianceHead` judges. What a vocoder leaves behind is less in how
-strong a pattern is than in which patterns come together: these tell recordings apart better than mean and deviation of the same maps (models/README.md).
+strong a pattern is than in which patterns come together: these tell more than mean and deviation of the same maps (models/README.md).
 The package does not say where its ResNet34 is from. Layers, sizes and tensor names are those of wespeaker-voxceleb-resnet34-LM (Wang et al. 2023;
 CC BY 4.0), which learnt to tell the 5,994 speakers of VoxCeleb2 apart: interviews from thousands of rooms, microphones and codecs. Its last stage,
 its pooling and its embedding are left away. Called by `nets.FAMILIES`; weights by `train.begin`.
