@@ -10,6 +10,7 @@ CC BY 4.0), which learnt to tell the 5,994 speakers of VoxCeleb2 apart: intervie
 its pooling and its embedding are left away. Called by `nets.FAMILIES`; weights by `train.begin`.
 """
 
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -79,19 +80,15 @@ class ResNet(nn.Module):
         self.maps = nn.ModuleList(made)
 
     def forward(self, bank: Tensor) -> list[Tensor]:
-        maps, heard = torch.relu(self.begin(bank.unsqueeze(1))), []
+        return list(self.heard(bank))
+
+    def heard(self, bank: Tensor) -> Iterator[Tensor]:
+        """The maps of one tap after another: who stops early has no later block run."""
+        maps = torch.relu(self.begin(bank.unsqueeze(1)))
         for number, block in enumerate(self.maps, 1):
             maps = block(maps)
             if number in self.taps:
-                heard.append(maps)
-        return heard
-
-    def first(self, bank: Tensor) -> Tensor:
-        """The first of these alone."""
-        maps = torch.relu(self.begin(bank.unsqueeze(1)))
-        for block in self.maps[: self.taps[0]]:
-            maps = block(maps)
-        return maps
+                yield maps
 
 
 class Gram(nn.Module):
@@ -238,4 +235,4 @@ class ResNetEncoder(PieceEncoder):
         count = (audio.shape[1] - self.net.left_samples - self.net.right_samples) // FRAME_SAMPLES
         bank = self.spectrum(self.cut(F.pad(audio, (0, FRAME_SAMPLES * self.missing(count)))))
         with torch.autocast(audio.device.type, torch.bfloat16):
-            return self.speech.columns(self.speaker.first(bank).float())
+            return self.speech.columns(next(self.speaker.heard(bank)).float())
