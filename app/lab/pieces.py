@@ -78,6 +78,11 @@ class PieceEncoder(nn.Module):
         """Frames that `count` frames lack for `cut` to leave nothing over."""
         return -count % (self.net.piece_tokens - self.before - self.after)
 
+    def banks(self, audio: Tensor) -> Tensor:
+        """[B, L + 320 n + R] -> log-mel [pieces, 80, 2T] of all its pieces, silence behind the last; in float32: its products span many decades."""
+        count = (audio.shape[1] - self.net.left_samples - self.net.right_samples) // FRAME_SAMPLES
+        return self.spectrum(self.cut(nn.functional.pad(audio, (0, FRAME_SAMPLES * self.missing(count)))))
+
     def cut(self, audio: Tensor) -> Tensor:
         """[B, 320 T + 800] -> [B * pieces, 320 * piece_tokens + 800], each with its context: as long as what the server's hops bring, with the same
         edges, where a map has noughts for neighbours. (Where the cuts fall is another matter: the server's first piece is longer, its last shorter.)

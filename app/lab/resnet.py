@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from app.lab.config import FRAME_SAMPLES, Net
+from app.lab.config import Net
 from app.lab.packages import pypi
 from app.lab.pieces import BANDS, PieceEncoder
 
@@ -232,7 +232,6 @@ class ResNetEncoder(PieceEncoder):
     @torch.no_grad()
     def speech_columns(self, audio: Tensor) -> Tensor:
         """[B, L + 320 n + R] -> what `speech` judges of its pieces, piece after piece."""
-        count = (audio.shape[1] - self.net.left_samples - self.net.right_samples) // FRAME_SAMPLES
-        bank = self.spectrum(self.cut(F.pad(audio, (0, FRAME_SAMPLES * self.missing(count)))))
+        bank = self.banks(audio)
         with torch.autocast(audio.device.type, torch.bfloat16):
             return self.speech.columns(next(self.speaker.heard(bank)).float())

@@ -47,8 +47,7 @@ class TorchScorer:
             frames, logit = encoder(clips)
             return frames.cpu().numpy(), torch.sigmoid(logit).cpu().numpy()
         count = (audio.shape[1] - self.left_samples - self.right_samples) // FRAME_SAMPLES
-        whole = torch.nn.functional.pad(clips, (0, FRAME_SAMPLES * encoder.missing(count)))
-        spectrum = encoder.spectrum(encoder.cut(whole))  # in float32: its products span many decades
+        spectrum = encoder.banks(clips)
         with torch.autocast(self.device, torch.bfloat16):
             frames, logit = encoder.embed(spectrum, len(clips))
         return frames[:, :count].float().cpu().numpy(), torch.sigmoid(logit[:, :count].float()).cpu().numpy()
